@@ -1,0 +1,1 @@
+//! Asset Panda Pro API client.

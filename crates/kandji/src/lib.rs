@@ -1,0 +1,1 @@
+//! Kandji API client.

@@ -1,0 +1,1 @@
+//! River behind one narrow face.

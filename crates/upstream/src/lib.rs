@@ -1,0 +1,1 @@
+//! A stored connection, opened: its two clients, with budgets and secrets in place.

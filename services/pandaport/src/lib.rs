@@ -1,0 +1,1 @@
+//! All the programs of Pandaport.

@@ -1,0 +1,1 @@
+//! Stand-ins for the Kandji and Asset Panda Pro APIs.
