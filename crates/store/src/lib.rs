@@ -1,1 +1,37 @@
 //! What must outlive a process.
+//!
+//! [`Store`] is the door: a handle on one database, cheap to clone. Reads go through it; what must happen
+//! together goes through a [`Tx`] from [`Store::begin_write`]. Every function takes the [`Tenant`] whose rows it may see,
+//! except those of the scheduler and of `engine`, which work for all tenants by the id of a sync.
+//!
+//! "Now" is always passed in, as [`Micros`]: rules about time can be tested exactly, and processes that share a
+//! deadline can share the clock it was read from.
+
+mod dialect;
+mod error;
+mod ids;
+mod migrate;
+mod pool;
+mod secrets;
+mod text;
+mod time;
+
+pub mod budgets;
+pub mod connections;
+pub mod devices;
+pub mod engine;
+pub mod mappings;
+pub mod records;
+pub mod requests;
+pub mod syncs;
+pub mod workers;
+
+pub use error::{Conflict, StoreError};
+pub use ids::{ConnectionId, LotId, MappingId, SyncId, Tenant};
+pub use migrate::{FileLock, MigrationLock};
+pub use pool::{Pool, Store, Tx};
+pub use secrets::Keyring;
+pub use time::Micros;
+
+/// What every function of this crate answers with.
+pub type Result<T> = std::result::Result<T, StoreError>;

@@ -1,0 +1,145 @@
+//! What a mapping says about values: which field goes into which column, and when.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::SourceField;
+
+/// How old the last write of a `PASSENGER` pair may get: a day.
+pub const DEFAULT_PASSENGER_MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What stands between two tags in a text column.
+pub const DEFAULT_TAG_SEPARATOR: &str = ", ";
+
+/// When a pair's value is written (DESIGN 4.9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum WriteRule {
+    /// A difference causes a write.
+    #[default]
+    Trigger,
+    /// Sent only along with another change, or when its last write is older than `passenger_max_age`.
+    Passenger,
+    /// Written only into an empty column; decided only where the record was read.
+    FillOnly,
+    /// Written only when we create the record.
+    CreateOnly,
+}
+
+impl WriteRule {
+    /// The rule of a pair that names none. Last Check In changes every quarter of an hour: it is a passenger.
+    pub fn default_for(field: SourceField) -> Self {
+        match field {
+            SourceField::LastCheckIn => Self::Passenger,
+            _ => Self::Trigger,
+        }
+    }
+
+    /// The name, as it is serialised.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Trigger => "TRIGGER",
+            Self::Passenger => "PASSENGER",
+            Self::FillOnly => "FILL_ONLY",
+            Self::CreateOnly => "CREATE_ONLY",
+        }
+    }
+}
+
+/// Which field tells devices apart, and the column it goes into.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct IdentifierPair {
+    /// The field of the device.
+    pub source_field: SourceField,
+    /// The unique column.
+    pub column_id: String,
+}
+
+/// One field, written into one column.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Pair {
+    /// The field of the device.
+    pub source_field: SourceField,
+    /// The column.
+    pub column_id: String,
+    /// When it is written.
+    pub write_rule: WriteRule,
+    /// What stands between tags in a text column; unset: [`DEFAULT_TAG_SEPARATOR`]. Only for lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag_separator: Option<String>,
+    /// A strftime format that overrides the form of a time. Only for times, which are formatted in UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date_format: Option<String>,
+}
+
+/// The part of a mapping that decides values. The identifier is not repeated in `pairs`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MappingSpec {
+    /// The identifier.
+    pub identifier: IdentifierPair,
+    /// All other pairs, in the order of the mapping.
+    pub pairs: Vec<Pair>,
+    /// How old the last write of a passenger may get. Serialised as whole seconds.
+    #[serde(with = "seconds", default = "default_passenger_max_age")]
+    pub passenger_max_age: Duration,
+}
+
+fn default_passenger_max_age() -> Duration {
+    DEFAULT_PASSENGER_MAX_AGE
+}
+
+mod seconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(age: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(age.as_secs())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_secs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_spec_survives_json() {
+        let spec = MappingSpec {
+            identifier: IdentifierPair { source_field: SourceField::SerialNumber, column_id: "c0".into() },
+            pairs: vec![Pair {
+                source_field: SourceField::Tags,
+                column_id: "c1".into(),
+                write_rule: WriteRule::FillOnly,
+                tag_separator: Some(" | ".into()),
+                date_format: None,
+            }],
+            passenger_max_age: Duration::from_secs(90),
+        };
+        let json = serde_json::to_value(&spec).unwrap();
+        assert_eq!(
+            json,
+            json!({
+                "identifier": {"source_field": "serial_number", "column_id": "c0"},
+                "pairs": [{"source_field": "tags", "column_id": "c1", "write_rule": "FILL_ONLY", "tag_separator": " | "}],
+                "passenger_max_age": 90
+            })
+        );
+        assert_eq!(serde_json::from_value::<MappingSpec>(json).unwrap(), spec);
+    }
+
+    #[test]
+    fn only_last_check_in_is_a_passenger_by_default() {
+        for field in SourceField::ALL {
+            let passenger = WriteRule::default_for(field) == WriteRule::Passenger;
+            assert_eq!(passenger, field == SourceField::LastCheckIn);
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The one error type of this crate.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// Why a process can't start. None of these goes away by trying again: print it and exit with 2 or,
+/// for [`Io`](Self::Io), [`Bind`](Self::Bind) and [`Locked`](Self::Locked), with 1. Messages name the
+/// setting to change and never hold a secret.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RuntimeError {
+    /// A setting has a value that can't be used.
+    #[error("{setting}: {message}")]
+    Setting {
+        /// The environment variable.
+        setting: &'static str,
+        /// What is wrong with it and what to write instead.
+        message: String,
+    },
+
+    /// There are environment variables in our name that no program knows: most likely misspelt, and
+    /// silently ignoring them would run the process with a default nobody wanted.
+    #[error("unknown setting{}: {}", if .0.len() == 1 { "" } else { "s" }, .0.join("; "))]
+    UnknownSettings(Vec<String>),
+
+    /// Another process has the database file.
+    #[error("{} is in use by {holder}: one process at a time can have a SQLite file. Stop that one, or give this one another PANDAPORT_DATABASE_URL", .database.display())]
+    Locked {
+        /// The SQLite file.
+        database: PathBuf,
+        /// `process 1234`, or `another process`.
+        holder: String,
+    },
+
+    /// An address can't be listened on.
+    #[error("cannot listen on {address}: {source}; {hint}")]
+    Bind {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// What the operating system says.
+        source: std::io::Error,
+        /// What to do.
+        hint: String,
+    },
+
+    /// A file can't be read or written.
+    #[error("cannot {action} {}: {source}", .path.display())]
+    Io {
+        /// `read`, `create`, `lock` ...
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+
+    /// Logs, traces, metrics or signal handling can't be set up.
+    #[error("cannot set up {what}: {message}")]
+    Setup {
+        /// What was set up.
+        what: &'static str,
+        /// What went wrong.
+        message: String,
+    },
+}
+
+impl RuntimeError {
+    pub(crate) fn setting(setting: &'static str, message: impl Into<String>) -> Self {
+        Self::Setting { setting, message: message.into() }
+    }
+
+    pub(crate) fn setup(what: &'static str, cause: impl std::fmt::Display) -> Self {
+        Self::Setup { what, message: cause.to_string() }
+    }
+}

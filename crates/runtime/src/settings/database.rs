@@ -1,0 +1,175 @@
+//! Where everything is stored.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use secrecy::{ExposeSecret as _, SecretString};
+use url::Url;
+
+use super::effective::Effective;
+use crate::RuntimeError;
+
+const SETTING: &str = "PANDAPORT_DATABASE_URL";
+
+/// Where everything is stored.
+#[derive(Args, Clone, Debug)]
+pub struct DatabaseSettings {
+    /// The database: sqlite://<file>, or postgres://<user>:<password>@<host>/<name>
+    // A secret, as it may hold a password: neither --help nor an error may show it. So it is taken as
+    // it is here and parsed by `database()`: clap repeats a value that it can't parse.
+    #[arg(
+        long,
+        env = SETTING,
+        hide_env_values = true,
+        default_value = "sqlite://pandaport.db",
+        value_name = "URL"
+    )]
+    pub database_url: SecretString,
+}
+
+/// A database, by kind. Debug hides the URL.
+#[derive(Clone, Debug)]
+pub enum Database {
+    /// A SQLite file.
+    Sqlite {
+        /// The URL, for the store.
+        url: SecretString,
+        /// The file, relative to the working directory or absolute.
+        path: PathBuf,
+    },
+    /// A PostgreSQL server.
+    Postgres {
+        /// The URL, for the store. It may hold a password.
+        url: SecretString,
+    },
+}
+
+impl DatabaseSettings {
+    /// The database that is meant.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Setting`] for a URL of another kind, without a file, or in memory.
+    pub fn database(&self) -> Result<Database, RuntimeError> {
+        let refused = |message: &str| Err(RuntimeError::setting(SETTING, message));
+        let text = self.database_url.expose_secret();
+        let url = self.database_url.clone();
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            if Url::parse(text).is_err() {
+                return refused("is not a valid URL; in a user name or password write / as %2F, @ as %40, : as %3A");
+            }
+            return Ok(Database::Postgres { url });
+        }
+        let Some(rest) = text.strip_prefix("sqlite:") else {
+            return refused("write sqlite://<file> or postgres://<user>:<password>@<host>/<name>");
+        };
+        let rest = rest.strip_prefix("//").unwrap_or(rest);
+        let (path, parameters) = rest.split_once('?').unwrap_or((rest, ""));
+        if path == ":memory:" || parameters.contains("mode=memory") {
+            return refused("a database in memory would be lost at the end; name a file");
+        }
+        if path.is_empty() || path.ends_with('/') {
+            return refused("names no file; write sqlite://<file>, such as sqlite://pandaport.db");
+        }
+        Ok(Database::Sqlite { url, path: PathBuf::from(path) })
+    }
+
+    /// Adds what is in effect to `out`.
+    pub fn describe(&self, out: &mut Effective) {
+        out.add(SETTING, without_password(self.database_url.expose_secret()));
+    }
+}
+
+impl Database {
+    /// The URL, for the store. It may hold a password.
+    pub fn url(&self) -> &SecretString {
+        match self {
+            Self::Sqlite { url, .. } | Self::Postgres { url } => url,
+        }
+    }
+
+    /// The file, if it is one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Sqlite { path, .. } => Some(path),
+            Self::Postgres { .. } => None,
+        }
+    }
+}
+
+/// A URL as it may be shown: no password, and no parameters, which can hold one too.
+pub(super) fn without_password(text: &str) -> String {
+    if text.starts_with("sqlite:") {
+        return text.to_owned();
+    }
+    let Ok(mut url) = Url::parse(text) else {
+        return "(not a URL, hidden)".to_owned();
+    };
+    if url.password().is_some() && url.set_password(Some("***")).is_err() {
+        return "(hidden)".to_owned();
+    }
+    if url.query().is_some() {
+        url.set_query(Some("***"));
+    }
+    url.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn settings(url: &str) -> DatabaseSettings {
+        DatabaseSettings { database_url: url.into() }
+    }
+
+    #[test]
+    fn finds_the_file_of_a_sqlite_url() {
+        for (url, file) in [
+            ("sqlite://pandaport.db", "pandaport.db"),
+            ("sqlite:pandaport.db", "pandaport.db"),
+            ("sqlite:///var/lib/p.db", "/var/lib/p.db"),
+            ("sqlite://data/p.db?mode=rwc", "data/p.db"),
+        ] {
+            let database = settings(url).database().unwrap();
+            assert_eq!(database.file(), Some(Path::new(file)), "{url}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_can_not_keep_anything() {
+        for url in [
+            "",
+            "pandaport.db",
+            "mysql://h/d",
+            "sqlite:",
+            "sqlite://",
+            "sqlite://data/",
+            "sqlite::memory:",
+            "sqlite://:memory:",
+            "sqlite://x?mode=memory",
+            "postgres://:pw@:x/",
+        ] {
+            let error = settings(url).database().unwrap_err().to_string();
+            assert!(error.starts_with("PANDAPORT_DATABASE_URL: "), "{error}");
+        }
+    }
+
+    #[test]
+    fn never_shows_a_password() {
+        for url in [
+            "postgres://ann:hunter2@db.example/pandaport",
+            "postgres://db.example/pandaport?user=ann&password=hunter2",
+            "postgres://ann:hunter2@",
+            "postgres://ann:hunter2@host:port/pandaport",
+            "hunter2",
+        ] {
+            let settings = settings(url);
+            let mut effective = Effective::new();
+            settings.describe(&mut effective);
+            let shown = format!("{settings:?} {effective} {:?}", settings.database());
+            assert!(!shown.contains("hunter2"), "{shown}");
+        }
+        assert_eq!(without_password("postgres://ann:hunter2@db.example/p"), "postgres://ann:***@db.example/p");
+    }
+}

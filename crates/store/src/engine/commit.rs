@@ -1,0 +1,94 @@
+//! Applying a list of changes, with the progress of the sync, in one transaction under the fence.
+
+use super::slice::{Guard, Progress, fenced};
+use super::{Op, Slice, link_rows, record_rows};
+use crate::{Result, Store, Tx};
+
+impl Store {
+    /// Applies the changes and the progress together, or neither. Answers whether the sync is to be cancelled.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::FenceLost`], [`crate::StoreError::Unavailable`].
+    pub async fn commit(&self, slice: &Slice, ops: &[Op], progress: &Progress) -> Result<bool> {
+        let mut tx = self.begin_write().await?;
+        let cancel = fenced(&mut tx, slice.guard, progress).await?;
+        apply(&mut tx, slice, ops).await?;
+        tx.commit().await?;
+        Ok(cancel)
+    }
+}
+
+pub(super) async fn apply(tx: &mut Tx, slice: &Slice, ops: &[Op]) -> Result<()> {
+    for op in ops {
+        if slice.guard.dry_run && touches_more_than_the_sync(op) {
+            continue;
+        }
+        apply_one(tx, slice, slice.guard, op).await?;
+    }
+    Ok(())
+}
+
+/// Rule 14: a dry run writes its records and nothing else.
+fn touches_more_than_the_sync(op: &Op) -> bool {
+    match op {
+        Op::PutLink(_)
+        | Op::KeepLink { .. }
+        | Op::MoveLink { .. }
+        | Op::ClearRecord { .. }
+        | Op::MarkDirty { .. }
+        | Op::RejectLink(_)
+        | Op::PutIntent(_)
+        | Op::DropIntent { .. }
+        | Op::LookAgain { .. } => true,
+        Op::Step { .. }
+        | Op::Found { .. }
+        | Op::Plan { .. }
+        | Op::Done { .. }
+        | Op::RejectUnchanged { .. }
+        | Op::Drop { .. } => false,
+    }
+}
+
+async fn apply_one(tx: &mut Tx, slice: &Slice, guard: Guard, op: &Op) -> Result<()> {
+    let row = &slice.row;
+    match op {
+        Op::PutLink(link) => link_rows::put(tx, slice, link).await,
+        Op::KeepLink { device_id, fingerprint, cells, forms, passenger_time } => {
+            let keep = link_rows::Keep {
+                fingerprint,
+                cells: cells.as_deref(),
+                forms: forms.as_deref(),
+                passenger_time: *passenger_time,
+            };
+            link_rows::keep(tx, row.mapping_id, device_id, &keep).await
+        }
+        Op::MoveLink { from, to } => link_rows::move_to(tx, slice, from, to).await,
+        Op::ClearRecord { device_id } => link_rows::clear_record(tx, row.mapping_id, device_id).await,
+        Op::MarkDirty { device_id } => link_rows::mark_dirty(tx, row.mapping_id, device_id).await,
+        Op::RejectLink(rejection) => link_rows::reject(tx, slice, rejection).await,
+        Op::PutIntent(intent) => super::intents::put(tx, slice, intent).await,
+        Op::DropIntent { device_id } => super::intents::drop(tx, row.mapping_id, device_id).await,
+        Op::LookAgain { device_id, looks, next_look_time, applied } => {
+            super::intents::look_again(tx, row.mapping_id, device_id, *looks, *next_look_time, *applied).await
+        }
+        Op::Step { device_id, step } => record_rows::step(tx, guard.sync_id, device_id, *step).await,
+        Op::Found { device_id, found } => record_rows::found(tx, guard.sync_id, device_id, found).await,
+        Op::Plan { device_id, step, plan, changes, record_id } => {
+            record_rows::plan(tx, guard.sync_id, device_id, *step, plan, changes, record_id.as_deref()).await
+        }
+        Op::Done { device_id, outcome, reason, message, record_id, changes } => {
+            let done = record_rows::Done {
+                outcome,
+                reason: *reason,
+                message: message.as_deref(),
+                record_id: record_id.as_deref(),
+                changes: changes.as_deref(),
+            };
+            record_rows::done(tx, guard.sync_id, device_id, &done).await
+        }
+        Op::RejectUnchanged { device_id, reason, message } => {
+            record_rows::reject_unchanged(tx, slice, device_id, reason, message).await
+        }
+        Op::Drop { device_id } => record_rows::drop(tx, guard.sync_id, device_id).await,
+    }
+}

@@ -1,0 +1,141 @@
+//! DECIDE: everything that is known of a device.
+
+use super::Slice;
+use crate::dialect::{id_list, on_read};
+use crate::{Micros, Result, Store};
+
+/// A device to decide on, with its link.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct UndecidedRow {
+    /// The device.
+    pub device_id: String,
+    /// Its identifier.
+    pub identifier: Option<String>,
+    /// The same, folded.
+    pub identifier_key: Option<String>,
+    /// Its serial number.
+    pub serial_number: Option<String>,
+    /// Of the wanted values.
+    pub fingerprint: Vec<u8>,
+    /// Its last enrolment.
+    pub last_enrollment: Option<Micros>,
+    /// Its last check-in.
+    pub last_check_in: Option<Micros>,
+    /// The projection, JSON.
+    pub wanted: String,
+    /// Records with its identifier, JSON; unset if it was not looked up.
+    pub found: Option<String>,
+    /// The link's flags; 0 without a link.
+    pub flags: i64,
+    /// When PASSENGER columns were last written.
+    pub passenger_time: Option<Micros>,
+    /// The link's record.
+    pub record_id: Option<String>,
+    /// The values last confirmed, JSON.
+    pub cells: Option<String>,
+    /// Asset Panda's own forms, JSON.
+    pub forms: Option<String>,
+    /// When the values were confirmed.
+    pub confirmed_time: Option<Micros>,
+}
+
+/// A link that may pass to another device.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct LinkRow {
+    /// Who has it.
+    pub device_id: String,
+    /// The serial number it was linked under.
+    pub serial_number: Option<String>,
+    /// Its record.
+    pub record_id: String,
+    /// The values last confirmed, JSON.
+    pub cells: String,
+    /// Asset Panda's own forms, JSON.
+    pub forms: String,
+    /// Its flags.
+    pub flags: i64,
+    /// When PASSENGER columns were last written.
+    pub passenger_time: Option<Micros>,
+}
+
+/// The device whose link holds a record.
+#[derive(Clone, Debug)]
+pub struct Holder {
+    /// Its link.
+    pub link: LinkRow,
+    /// Whether this sync has seen the device.
+    pub present: bool,
+    /// Whether this sync rejected it: it lost its identifier to a rival.
+    pub rejected: bool,
+}
+
+#[derive(sqlx::FromRow)]
+struct HolderRow {
+    #[sqlx(flatten)]
+    link: LinkRow,
+    present: bool,
+    rejected: bool,
+}
+
+impl Store {
+    /// The next devices to decide on.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::Unavailable`].
+    pub async fn next_undecided(&self, slice: &Slice, limit: i64) -> Result<Vec<UndecidedRow>> {
+        Ok(on_read!(self, pool => sqlx::query_as(
+            "SELECT r.device_id, r.identifier, r.identifier_key, r.serial_number, r.fingerprint, r.last_enrollment,
+                    r.last_check_in, r.wanted, r.found, COALESCE(l.flags, 0) AS flags, l.passenger_time, v.record_id,
+                    v.cells, v.forms, v.confirmed_time
+             FROM sync_records r
+             LEFT JOIN links l ON l.mapping_id = r.mapping_id AND l.device_id = r.device_id
+             LEFT JOIN link_values v ON v.link_id = l.link_id
+             WHERE r.sync_id = $1 AND r.step = 1 ORDER BY r.device_id LIMIT $2")
+            .bind(slice.guard.sync_id).bind(limit).fetch_all(pool).await)?)
+    }
+
+    /// Whose links hold these records.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::Unavailable`].
+    pub async fn holders(&self, slice: &Slice, record_ids: &[&str]) -> Result<Vec<Holder>> {
+        self.links_with(slice, record_ids, HOLDERS_BY_RECORD).await
+    }
+
+    /// Links, with a record, of devices with these serial numbers.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::Unavailable`].
+    pub async fn holders_of_serials(&self, slice: &Slice, serials: &[&str]) -> Result<Vec<Holder>> {
+        self.links_with(slice, serials, HOLDERS_BY_SERIAL).await
+    }
+
+    async fn links_with(&self, slice: &Slice, ids: &[&str], sql: &'static str) -> Result<Vec<Holder>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows: Vec<HolderRow> = on_read!(self, pool => sqlx::query_as(self.sql(sql))
+            .bind(slice.guard.sync_id).bind(slice.row.mapping_id).bind(id_list(ids)).fetch_all(pool).await)?;
+        Ok(rows.into_iter().map(|it| Holder { link: it.link, present: it.present, rejected: it.rejected }).collect())
+    }
+}
+
+macro_rules! holders {
+    ($column:literal) => {
+        concat!(
+            "SELECT v.device_id, v.serial_number, v.record_id, v.cells, v.forms, l.flags, l.passenger_time,
+                    (COALESCE(l.seen_sync = $1, FALSE)
+                     OR EXISTS (SELECT 1 FROM dry_run_seen d WHERE d.sync_id = $1 AND d.device_id = v.device_id)) AS present,
+                    EXISTS (SELECT 1 FROM sync_records r WHERE r.sync_id = $1 AND r.device_id = v.device_id
+                            AND r.outcome = 'REJECTED'
+                            AND r.reason IN ('IDENTIFIER_DUPLICATE', 'IDENTIFIER_NEAR_MATCH')) AS rejected
+             FROM link_values v JOIN links l ON l.mapping_id = v.mapping_id AND l.device_id = v.device_id
+             WHERE v.mapping_id = $2 AND v.record_id IS NOT NULL AND v.",
+            $column,
+            " IN (IDS($3))"
+        )
+    };
+}
+
+const HOLDERS_BY_RECORD: &str = holders!("record_id");
+const HOLDERS_BY_SERIAL: &str = holders!("serial_number");

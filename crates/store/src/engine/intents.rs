@@ -1,0 +1,119 @@
+//! Creates in flight: they belong to the mapping and outlive the sync, whatever ends it (rule 3).
+
+use super::{Guard, Intent, Slice};
+use crate::dialect::{on_read, on_tx};
+use crate::{MappingId, Micros, Result, Store, SyncId, Tx};
+
+/// A create whose outcome is not known.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct IntentRow {
+    /// The device.
+    pub device_id: String,
+    /// The identifier that was sent.
+    pub identifier: String,
+    /// The same, folded.
+    pub identifier_key: String,
+    /// The serial number.
+    pub serial_number: Option<String>,
+    /// The sync that sent it.
+    pub sync_id: SyncId,
+    /// It is known to have been written; only its record id is not.
+    pub applied: bool,
+    /// When it was sent.
+    pub sent_time: Micros,
+    /// When to look for it next.
+    pub next_look_time: Micros,
+    /// Looks made.
+    pub looks: i64,
+    /// What confirming it needs, JSON.
+    pub payload: String,
+    /// Where this sync's record of the device stands; unset if this sync has none.
+    pub step: Option<i64>,
+}
+
+impl Store {
+    /// Intents of a mapping that may be looked up now. Those of a slice that is still sending are not: only the slice
+    /// that holds the fence asks, and it asks when nothing of its own is in flight.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::Unavailable`].
+    pub async fn due_intents(&self, guard: Guard, mapping: MappingId, now: Micros, limit: i64) -> Result<Vec<IntentRow>> {
+        Ok(on_read!(self, pool => sqlx::query_as(
+            "SELECT i.device_id, i.identifier, i.identifier_key, i.serial_number, i.sync_id, i.applied, i.sent_time,
+                    i.next_look_time, i.looks, i.payload, r.step
+             FROM intents i
+             LEFT JOIN sync_records r ON r.sync_id = $1 AND r.device_id = i.device_id
+             WHERE i.mapping_id = $2 AND i.next_look_time <= $3
+             ORDER BY i.next_look_time LIMIT $4")
+            .bind(guard.sync_id).bind(mapping).bind(now).bind(limit).fetch_all(pool).await)?)
+    }
+
+    /// When the next intent that a record of this sync waits for may be looked up; `None` if no record waits.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::Unavailable`].
+    pub async fn next_look(&self, guard: Guard, mapping: MappingId) -> Result<Option<Micros>> {
+        let row: (Option<Micros>,) = on_read!(self, pool => sqlx::query_as(
+            "SELECT MIN(i.next_look_time) FROM sync_records r
+             JOIN intents i ON i.mapping_id = $2 AND i.device_id = r.device_id
+             WHERE r.sync_id = $1 AND r.step = 5")
+            .bind(guard.sync_id).bind(mapping).fetch_one(pool).await)?;
+        Ok(row.0)
+    }
+
+    /// Records that wait for an intent that is settled by now are decided on anew; those with an open one wait.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::FenceLost`], [`crate::StoreError::Unavailable`].
+    pub async fn align_with_intents(&self, slice: &Slice) -> Result<()> {
+        let mut tx = self.begin_write().await?;
+        super::slice::fenced(&mut tx, slice.guard, &super::Progress::default()).await?;
+        for sql in [
+            "UPDATE sync_records SET step = 0 WHERE sync_id = $1 AND step = 5 AND NOT EXISTS (
+                 SELECT 1 FROM intents i WHERE i.mapping_id = $2 AND i.device_id = sync_records.device_id)",
+            "UPDATE sync_records SET step = 5 WHERE sync_id = $1 AND step IN (0, 1) AND outcome = 'PLANNED' AND EXISTS (
+                 SELECT 1 FROM intents i WHERE i.mapping_id = $2 AND i.device_id = sync_records.device_id)",
+        ] {
+            on_tx!(&mut tx, conn => sqlx::query(sql).bind(slice.guard.sync_id).bind(slice.row.mapping_id)
+                .execute(conn).await.map(|_| ()))?;
+        }
+        tx.commit().await
+    }
+}
+
+pub(super) async fn put(tx: &mut Tx, slice: &Slice, it: &Intent) -> Result<()> {
+    on_tx!(tx, conn => sqlx::query(
+        "INSERT INTO intents (mapping_id, device_id, tenant, identifier, identifier_key, serial_number, sync_id, fence,
+             sent_time, next_look_time, payload)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+         ON CONFLICT (mapping_id, device_id) DO UPDATE SET
+             identifier = excluded.identifier, identifier_key = excluded.identifier_key,
+             serial_number = excluded.serial_number, sync_id = excluded.sync_id, fence = excluded.fence,
+             applied = FALSE, looks = 0, sent_time = excluded.sent_time, next_look_time = excluded.next_look_time,
+             payload = excluded.payload")
+        .bind(slice.row.mapping_id).bind(&it.device_id).bind(&slice.row.tenant).bind(&it.identifier)
+        .bind(&it.identifier_key).bind(&it.serial_number).bind(slice.guard.sync_id).bind(slice.guard.fence)
+        .bind(it.sent_time).bind(it.next_look_time).bind(&it.payload).execute(conn).await.map(|_| ()))?;
+    Ok(())
+}
+
+pub(super) async fn drop(tx: &mut Tx, mapping: MappingId, device: &str) -> Result<()> {
+    on_tx!(tx, conn => sqlx::query("DELETE FROM intents WHERE mapping_id = $1 AND device_id = $2")
+        .bind(mapping).bind(device).execute(conn).await.map(|_| ()))?;
+    Ok(())
+}
+
+pub(super) async fn look_again(
+    tx: &mut Tx,
+    mapping: MappingId,
+    device: &str,
+    looks: i64,
+    next_look_time: Micros,
+    applied: bool,
+) -> Result<()> {
+    on_tx!(tx, conn => sqlx::query(
+        "UPDATE intents SET looks = $3, next_look_time = $4, applied = (applied OR $5)
+         WHERE mapping_id = $1 AND device_id = $2")
+        .bind(mapping).bind(device).bind(looks).bind(next_look_time).bind(applied).execute(conn).await.map(|_| ()))?;
+    Ok(())
+}

@@ -1,0 +1,44 @@
+//! What the worker keeps while it works a slice of a sync.
+//!
+//! Everything here works by sync id under the fence (rule 7): [`Store::begin_slice`] raises it, and every later write
+//! carries it in [`Slice::guard`]. A write whose fence is no longer the row's answers [`StoreError::FenceLost`] and
+//! changes nothing. What a write changes about single devices is a list of [`Op`]s, applied with the progress of the
+//! sync in one transaction by [`Store::commit`].
+//!
+//! [`Store`]: crate::Store
+//! [`Store::begin_slice`]: crate::Store::begin_slice
+//! [`Store::commit`]: crate::Store::commit
+//! [`StoreError::FenceLost`]: crate::StoreError::FenceLost
+
+mod apply;
+mod commit;
+mod decide;
+mod intents;
+mod link_rows;
+mod lookups;
+mod op;
+mod read;
+mod record_rows;
+mod rivals;
+mod slice;
+
+pub use apply::ReadyRow;
+pub use decide::{Holder, LinkRow, UndecidedRow};
+pub use intents::IntentRow;
+pub use lookups::LookupRow;
+pub use op::{Intent, LinkPut, Op, Rejection, Step};
+pub use read::{NarrowLink, PageState, PageWrite, PlannedRow, SeenDevice};
+pub use rivals::ClaimRow;
+pub use slice::{CountDeltas, Ending, Guard, Progress, Slice, Wait};
+
+/// A link's flags, as they stand in its narrow row.
+pub mod flag {
+    /// It has a record in Asset Panda.
+    pub const LINKED: i64 = 1;
+    /// An update was sent and not confirmed: it is sent again whatever the diff says (rule 4).
+    pub const DIRTY: i64 = 2;
+    /// Its values were refused: not sent again until they change (rule 5).
+    pub const QUARANTINED: i64 = 4;
+    /// Rejected last time for a reason that is looked at anew in each sync.
+    pub const REJECTED: i64 = 8;
+}

@@ -1,0 +1,264 @@
+//! A slice: taking a sync under a new fence, keeping its progress, and putting it down again.
+
+use crate::dialect::{on_read, on_tx};
+use crate::{ConnectionId, MappingId, Micros, Result, Store, StoreError, SyncId, Tenant, Tx};
+
+/// What every write of a slice must carry: it holds only while the sync's fence is this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Guard {
+    /// The sync.
+    pub sync_id: SyncId,
+    /// Its fence when this slice began.
+    pub fence: i64,
+    /// A dry run: nothing about links or intents is written (rule 14).
+    pub dry_run: bool,
+}
+
+/// A sync as the slice finds it.
+#[derive(Clone, Debug)]
+pub struct Slice {
+    /// What every write carries.
+    pub guard: Guard,
+    /// The rest of the row.
+    pub row: SliceRow,
+}
+
+/// The columns a slice needs.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct SliceRow {
+    /// Whose sync it is.
+    pub tenant: Tenant,
+    /// The mapping that is run.
+    pub mapping_id: MappingId,
+    /// Its connection.
+    pub connection_id: ConnectionId,
+    /// The collection that is written.
+    pub collection_id: String,
+    /// The mapping as pinned, JSON.
+    pub spec: String,
+    /// `INCREMENTAL` or `FULL`.
+    pub mode: String,
+    /// Only plan.
+    pub dry_run: bool,
+    /// Send quarantined devices again.
+    pub retry_rejected: bool,
+    /// The phase it stands in.
+    pub phase: String,
+    /// Where the phase stands, JSON.
+    pub checkpoint: String,
+    /// Set when the sync is to be cancelled.
+    pub cancel_request_time: Option<Micros>,
+    /// Since when an API has been out, without a success in between.
+    pub outage_since: Option<Micros>,
+    /// Pauses made for that outage.
+    pub outage_pauses: i64,
+    /// When its first slice began.
+    pub start_time: Micros,
+    /// Devices in the last complete read.
+    pub fleet_size: Option<i64>,
+    /// The trace that asked for it.
+    pub traceparent: Option<String>,
+}
+
+/// What a write adds to the sync row.
+#[derive(Clone, Debug, Default)]
+pub struct Progress {
+    /// The phase it goes to.
+    pub phase: Option<&'static str>,
+    /// Where the phase stands, JSON.
+    pub checkpoint: Option<String>,
+    /// Devices counted since the last write.
+    pub counts: CountDeltas,
+    /// Calls made to Kandji since the last write.
+    pub calls_kandji: u64,
+    /// Calls made to Asset Panda since the last write.
+    pub calls_asset_panda: u64,
+    /// Calls that are still to be made, once known.
+    pub calls_left: Option<u64>,
+}
+
+/// Devices to add to (or take from) the counts of a sync.
+#[allow(missing_docs)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CountDeltas {
+    pub read: i64,
+    pub created: i64,
+    pub adopted: i64,
+    pub updated: i64,
+    pub unchanged: i64,
+    pub skipped: i64,
+    pub rejected: i64,
+    pub still_rejected: i64,
+    pub removed: i64,
+}
+
+/// Why a sync waits, and until when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// `BUDGET`, `OUTAGE` or `SETTLE`.
+    pub reason: &'static str,
+    /// The same for a person.
+    pub message: String,
+    /// When it goes on.
+    pub until: Micros,
+    /// For an outage: since when, and the pauses made for it.
+    pub outage: Option<(Micros, i64)>,
+}
+
+/// How a sync ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// The final state.
+    pub state: &'static str,
+    /// For a failure: its reason and message.
+    pub error: Option<(String, String)>,
+    /// Whether everything was looked at to the end: sets the mapping's last success and, after a FULL sync, the next.
+    pub complete: bool,
+    /// Break the mapping with this reason (rule 15).
+    pub broken: Option<String>,
+}
+
+impl Store {
+    /// Takes the sync under a new fence, or answers `None` if it is final or gone.
+    ///
+    /// What an earlier slice left between sending and confirming is put in order: sent creates wait for a look-up,
+    /// sent updates go again.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn begin_slice(&self, sync_id: SyncId, now: Micros, next_slice_time: Micros) -> Result<Option<Slice>> {
+        let mut tx = self.begin_write().await?;
+        let fence: Option<(i64,)> = on_tx!(&mut tx, conn => sqlx::query_as(
+            "UPDATE syncs SET fence = fence + 1, state = 'RUNNING', wait_reason = NULL, wait_message = NULL, wait_until = NULL,
+                    start_time = COALESCE(start_time, $2), next_slice_time = $3
+             WHERE sync_id = $1 AND state IN ('QUEUED', 'RUNNING', 'WAITING')
+             RETURNING fence",
+        ).bind(sync_id).bind(now).bind(next_slice_time).fetch_optional(conn).await)?;
+        let Some((fence,)) = fence else { return Ok(None) };
+        for (from, to) in [(4_i64, 5_i64), (8, 3)] {
+            on_tx!(&mut tx, conn => sqlx::query("UPDATE sync_records SET step = $3 WHERE sync_id = $1 AND step = $2")
+                .bind(sync_id).bind(from).bind(to).execute(conn).await.map(|_| ()))?;
+        }
+        let row: SliceRow = on_tx!(&mut tx, conn => sqlx::query_as(
+            "SELECT s.tenant, s.mapping_id, m.connection_id, m.collection_id, r.spec, s.mode, s.dry_run, s.retry_rejected,
+                    s.phase, s.checkpoint, s.cancel_request_time, s.outage_since, s.outage_pauses, s.start_time,
+                    m.fleet_size, s.traceparent
+             FROM syncs s
+             JOIN mappings m ON m.mapping_id = s.mapping_id
+             JOIN mapping_revisions r ON r.mapping_id = s.mapping_id AND r.revision = s.revision
+             WHERE s.sync_id = $1",
+        ).bind(sync_id).fetch_one(conn).await)?;
+        tx.commit().await?;
+        Ok(Some(Slice { guard: Guard { sync_id, fence, dry_run: row.dry_run }, row }))
+    }
+
+    /// Keeps progress alone. Answers whether the sync is to be cancelled.
+    ///
+    /// # Errors
+    /// [`StoreError::FenceLost`], [`StoreError::Unavailable`].
+    pub async fn checkpoint(&self, guard: Guard, progress: &Progress) -> Result<bool> {
+        let mut tx = self.begin_write().await?;
+        let cancel = fenced(&mut tx, guard, progress).await?;
+        tx.commit().await?;
+        Ok(cancel)
+    }
+
+    /// Puts the sync down until its wait is over.
+    ///
+    /// # Errors
+    /// [`StoreError::FenceLost`], [`StoreError::Unavailable`].
+    pub async fn pause_sync(&self, guard: Guard, progress: &Progress, wait: &Wait, next_slice_time: Micros) -> Result<bool> {
+        let mut tx = self.begin_write().await?;
+        let cancel = fenced(&mut tx, guard, progress).await?;
+        on_tx!(&mut tx, conn => sqlx::query(
+            "UPDATE syncs SET state = 'WAITING', wait_reason = $2, wait_message = $3, wait_until = $4,
+                    outage_since = $5, outage_pauses = $6, next_slice_time = $7
+             WHERE sync_id = $1",
+        ).bind(guard.sync_id).bind(wait.reason).bind(&wait.message).bind(wait.until)
+            .bind(wait.outage.map(|it| it.0)).bind(wait.outage.map_or(0, |it| it.1)).bind(next_slice_time)
+            .execute(conn).await.map(|_| ()))?;
+        tx.commit().await?;
+        Ok(cancel)
+    }
+
+    /// Ends the sync, and tells its mapping.
+    ///
+    /// # Errors
+    /// [`StoreError::FenceLost`], [`StoreError::Unavailable`].
+    pub async fn finish_sync(&self, guard: Guard, progress: &Progress, ending: &Ending, now: Micros) -> Result<()> {
+        let mut tx = self.begin_write().await?;
+        fenced(&mut tx, guard, progress).await?;
+        let (reason, message) = ending.error.clone().unzip();
+        on_tx!(&mut tx, conn => sqlx::query(
+            "UPDATE syncs SET state = $2, end_time = $3, error_reason = $4, error_message = $5, calls_left = NULL,
+                    checkpoint = '{}', outage_since = NULL
+             WHERE sync_id = $1",
+        ).bind(guard.sync_id).bind(ending.state).bind(now).bind(reason).bind(message).execute(conn).await.map(|_| ()))?;
+        for drop in [
+            "UPDATE sync_records SET wanted = NULL, found = NULL, plan = NULL WHERE sync_id = $1 AND step <> 9",
+            "DELETE FROM dry_run_seen WHERE sync_id = $1",
+            "DELETE FROM sync_users WHERE sync_id = $1",
+        ] {
+            on_tx!(&mut tx, conn => sqlx::query(drop).bind(guard.sync_id).execute(conn).await.map(|_| ()))?;
+        }
+        if !guard.dry_run {
+            on_tx!(&mut tx, conn => sqlx::query(TELL_MAPPING)
+                .bind(guard.sync_id).bind(now).bind(ending.complete).bind(ending.broken.as_deref())
+                .execute(conn).await.map(|_| ()))?;
+        }
+        tx.commit().await
+    }
+
+    /// Whether the sync still has this fence: asked before a batch leaves that no row marks.
+    ///
+    /// # Errors
+    /// [`StoreError::FenceLost`], [`StoreError::Unavailable`].
+    pub async fn hold_fence(&self, guard: Guard) -> Result<()> {
+        let row: Option<(i64,)> = on_read!(self, pool => sqlx::query_as("SELECT fence FROM syncs WHERE sync_id = $1")
+            .bind(guard.sync_id).fetch_optional(pool).await)?;
+        if row == Some((guard.fence,)) { Ok(()) } else { Err(StoreError::FenceLost) }
+    }
+}
+
+/// What the mapping keeps of a sync that ended: counts of its links are taken anew, so that they can't drift.
+const TELL_MAPPING: &str = "
+    UPDATE mappings SET
+        last_sync_id = $1,
+        last_success_time = CASE WHEN $3 THEN $2 ELSE last_success_time END,
+        next_full_time = CASE WHEN $3 AND (SELECT mode FROM syncs WHERE sync_id = $1) = 'FULL'
+                              THEN $2 + full_sync_every_ms * 1000 ELSE next_full_time END,
+        linked_count = (SELECT COUNT(*) FROM links l WHERE l.mapping_id = mappings.mapping_id AND (l.flags & 1) <> 0),
+        rejected_count = (SELECT COUNT(*) FROM links l WHERE l.mapping_id = mappings.mapping_id AND (l.flags & 12) <> 0),
+        state = CASE WHEN $4 IS NULL THEN state ELSE 'BROKEN' END,
+        state_reason = COALESCE($4, state_reason)
+    WHERE mapping_id = (SELECT mapping_id FROM syncs WHERE sync_id = $1)";
+
+/// Adds progress to the sync row if the fence is still ours. Answers whether the sync is to be cancelled.
+pub(super) async fn fenced(tx: &mut Tx, guard: Guard, progress: &Progress) -> Result<bool> {
+    let counts = &progress.counts;
+    let row: Option<(Option<Micros>,)> = on_tx!(&mut *tx, conn => sqlx::query_as(
+        "UPDATE syncs SET phase = COALESCE($3, phase), checkpoint = COALESCE($4, checkpoint),
+                count_read = count_read + $5, count_created = count_created + $6, count_adopted = count_adopted + $7,
+                count_updated = count_updated + $8, count_unchanged = count_unchanged + $9,
+                count_skipped = count_skipped + $10, count_rejected = count_rejected + $11,
+                count_still_rejected = count_still_rejected + $12, count_removed = count_removed + $13,
+                calls_kandji = calls_kandji + $14, calls_asset_panda = calls_asset_panda + $15,
+                calls_left = COALESCE($16, calls_left)
+         WHERE sync_id = $1 AND fence = $2 AND state = 'RUNNING'
+         RETURNING cancel_request_time",
+    )
+        .bind(guard.sync_id).bind(guard.fence).bind(progress.phase).bind(progress.checkpoint.as_deref())
+        .bind(counts.read).bind(counts.created).bind(counts.adopted).bind(counts.updated).bind(counts.unchanged)
+        .bind(counts.skipped).bind(counts.rejected).bind(counts.still_rejected).bind(counts.removed)
+        .bind(signed(progress.calls_kandji)).bind(signed(progress.calls_asset_panda))
+        .bind(progress.calls_left.map(signed))
+        .fetch_optional(conn).await)?;
+    match row {
+        Some((cancel,)) => Ok(cancel.is_some()),
+        None => Err(StoreError::FenceLost),
+    }
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

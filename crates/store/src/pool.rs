@@ -1,0 +1,289 @@
+//! The database: connections to it, and transactions on it.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{PgPool, Postgres, Sqlite, SqlStr, SqlitePool, Transaction};
+
+use crate::dialect::Dialect;
+use crate::{Keyring, Micros, Result, StoreError};
+
+/// Readers of a SQLite file. Each holds a thread and its page cache.
+const SQLITE_READERS: u32 = 4;
+/// Page caches, in KiB: the writer's and each reader's. Together 20 MiB at most: a worker's memory has to stay under 100.
+const SQLITE_WRITER_CACHE_KIB: u32 = 12 * 1024;
+const SQLITE_READER_CACHE_KIB: u32 = 2 * 1024;
+/// How long a connection waits while another process holds the write lock.
+const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a caller waits for its turn at a connection. Longer than any transaction of ours takes.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A handle on one database. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    shared: Arc<Shared>,
+    /// The keys to the secrets; a program that needs none works without.
+    keyring: Option<Arc<Keyring>>,
+}
+
+struct Shared {
+    pool: Pool,
+    /// The SQLite file, as given.
+    path: Option<PathBuf>,
+}
+
+/// The connections to the database.
+///
+/// SQLite allows one writer at a time. All writes of a process, also the queue's, go through the single connection of
+/// `write`, whose waiters are served in order; many connections would instead poll for the lock and starve each other.
+/// Readers never wait for the writer (WAL).
+#[derive(Clone, Debug)]
+pub enum Pool {
+    /// A SQLite file.
+    Sqlite {
+        /// Connections that can only read.
+        read: SqlitePool,
+        /// The one connection that writes.
+        write: SqlitePool,
+    },
+    /// A PostgreSQL database.
+    Postgres(PgPool),
+}
+
+/// A transaction that may write. Dropped without [`Tx::commit`], it leaves nothing behind.
+///
+/// On SQLite it holds the process's only writer: keep it short, never wait for the network in it, and never begin a
+/// second one while holding the first.
+pub enum Tx {
+    /// On a SQLite file, begun `IMMEDIATE`.
+    Sqlite(Transaction<'static, Sqlite>),
+    /// On a PostgreSQL database.
+    Postgres(Transaction<'static, Postgres>),
+}
+
+impl Store {
+    /// Opens the database at `url` (`sqlite://<file>`), which must be there.
+    ///
+    /// # Errors
+    /// [`StoreError::Unsupported`] for a URL this version has no use for; [`StoreError::Unavailable`] when there is no
+    /// database or it can't be opened.
+    pub async fn connect(url: &str) -> Result<Self> {
+        Self::open(url, false).await
+    }
+
+    /// Opens the database at `url`; a SQLite file that is not there is made, readable only by its owner.
+    ///
+    /// # Errors
+    /// As [`Store::connect`].
+    pub async fn create(url: &str) -> Result<Self> {
+        Self::open(url, true).await
+    }
+
+    async fn open(url: &str, create: bool) -> Result<Self> {
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return Err(StoreError::Unsupported(
+                "PostgreSQL is not supported by this version yet: set PANDAPORT_DATABASE_URL to sqlite://<file>".into(),
+            ));
+        }
+        if !url.starts_with("sqlite:") {
+            // The URL may hold a password: it is not repeated.
+            return Err(StoreError::Unsupported("PANDAPORT_DATABASE_URL must begin with sqlite://".into()));
+        }
+        let options = SqliteConnectOptions::from_str(url)
+            .map_err(|error| StoreError::Unsupported(format!("PANDAPORT_DATABASE_URL is not a SQLite URL: {error}")))?;
+        let path = options.get_filename().to_path_buf();
+        if url.contains(":memory:") || url.contains("mode=memory") {
+            return Err(StoreError::Unsupported(
+                "a database in memory is not shared between connections: set PANDAPORT_DATABASE_URL to sqlite://<file>".into(),
+            ));
+        }
+        prepare_file(&path, create)?;
+        let options = options
+            .create_if_missing(false)
+            .journal_mode(SqliteJournalMode::Wal)
+            // FULL, not NORMAL: in WAL mode NORMAL may lose the last commits with the power. A create that was sent
+            // and whose mark is lost would be sent again: a duplicate. It costs one fsync a transaction.
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(SQLITE_BUSY_TIMEOUT)
+            // Mapped pages count as the process's memory; the page cache is bounded instead.
+            .pragma("mmap_size", "0")
+            .pragma("journal_size_limit", "67108864");
+        let write = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(cache(options.clone(), SQLITE_WRITER_CACHE_KIB).thread_name(|_| "sqlite-write".into()))
+            .await
+            .map_err(|error| at_path(error, &path))?;
+        let read = SqlitePoolOptions::new()
+            .max_connections(SQLITE_READERS)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_lazy_with(
+                cache(options, SQLITE_READER_CACHE_KIB)
+                    .pragma("query_only", "ON")
+                    .thread_name(|n| format!("sqlite-read-{n}")),
+            );
+        Ok(Self { shared: Arc::new(Shared { pool: Pool::Sqlite { read, write }, path: Some(path) }), keyring: None })
+    }
+
+    /// The connections.
+    #[must_use]
+    pub fn pool(&self) -> &Pool {
+        &self.shared.pool
+    }
+
+    /// The SQLite file, or `None` on PostgreSQL.
+    #[must_use]
+    pub fn sqlite_path(&self) -> Option<&Path> {
+        self.shared.path.as_deref()
+    }
+
+    /// The keys to the secrets.
+    ///
+    /// # Errors
+    /// [`StoreError::Key`] for a store that was never unlocked.
+    pub fn keyring(&self) -> Result<&Keyring> {
+        self.keyring.as_deref().ok_or_else(crate::secrets::no_key)
+    }
+
+    pub(crate) fn with_keyring(self, keyring: Keyring) -> Self {
+        Self { keyring: Some(Arc::new(keyring)), ..self }
+    }
+
+    /// The present, by the clock that all processes on this database share.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the database does not answer.
+    pub async fn time(&self) -> Result<Micros> {
+        match self.pool() {
+            // Whoever opens this file is on this machine.
+            Pool::Sqlite { .. } => Ok(Micros::now()),
+            Pool::Postgres(pool) => Ok(sqlx::query_scalar(
+                "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)",
+            )
+            .fetch_one(pool)
+            .await?),
+        }
+    }
+
+    /// Begins a transaction that may write.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the writer stays busy or the database can't be reached.
+    pub async fn begin_write(&self) -> Result<Tx> {
+        let pool = self.pool().clone();
+        // On a task of its own: a caller that is dropped while waiting leaves no transaction half begun behind in the pool.
+        let begun = tokio::spawn(async move {
+            match pool {
+                Pool::Sqlite { write, .. } => write.begin_with("BEGIN IMMEDIATE").await.map(Tx::Sqlite),
+                Pool::Postgres(pool) => pool.begin().await.map(Tx::Postgres),
+            }
+        });
+        match begun.await {
+            Ok(tx) => Ok(tx?),
+            Err(stopped) => Err(StoreError::Unavailable {
+                message: format!("the transaction could not begin: {stopped}"),
+                disk_full: false,
+            }),
+        }
+    }
+
+    /// Asks the database for nothing, to see that it answers.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when it does not.
+    pub async fn ping(&self) -> Result<()> {
+        crate::dialect::on_read!(self, pool => sqlx::query("SELECT 1").execute(pool).await.map(|_| ()))?;
+        Ok(())
+    }
+
+    /// Closes all connections once they are given back. Later calls answer [`StoreError::Unavailable`].
+    pub async fn close(&self) {
+        match self.pool() {
+            Pool::Sqlite { read, write } => {
+                read.close().await;
+                write.close().await;
+            }
+            Pool::Postgres(pool) => pool.close().await,
+        }
+    }
+
+    pub(crate) fn sql(&self, text: &'static str) -> SqlStr {
+        match self.pool() {
+            Pool::Sqlite { .. } => Dialect::Sqlite.sql(text),
+            Pool::Postgres(_) => Dialect::Postgres.sql(text),
+        }
+    }
+}
+
+impl Tx {
+    /// Makes everything done in it last.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the database can't keep it; then nothing was kept.
+    pub async fn commit(self) -> Result<()> {
+        match self {
+            Self::Sqlite(tx) => tx.commit().await?,
+            Self::Postgres(tx) => tx.commit().await?,
+        }
+        Ok(())
+    }
+
+    /// Undoes everything done in it, at once.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]; it is undone all the same.
+    pub async fn rollback(self) -> Result<()> {
+        match self {
+            Self::Sqlite(tx) => tx.rollback().await?,
+            Self::Postgres(tx) => tx.rollback().await?,
+        }
+        Ok(())
+    }
+
+    pub(crate) fn sql(&self, text: &'static str) -> SqlStr {
+        match self {
+            Self::Sqlite(_) => Dialect::Sqlite.sql(text),
+            Self::Postgres(_) => Dialect::Postgres.sql(text),
+        }
+    }
+}
+
+fn cache(options: SqliteConnectOptions, kib: u32) -> SqliteConnectOptions {
+    // Negative: a size in KiB, not in pages.
+    options.pragma("cache_size", format!("-{kib}"))
+}
+
+fn prepare_file(path: &Path, create: bool) -> Result<()> {
+    if path.exists() {
+        return Ok(());
+    }
+    if !create {
+        return Err(StoreError::Unavailable {
+            message: format!(
+                "there is no file {}: check PANDAPORT_DATABASE_URL, or run `pandaport migrate` to make it",
+                path.display()
+            ),
+            disk_full: false,
+        });
+    }
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(|_| ()).map_err(|error| at_path(sqlx::Error::Io(error), path))
+}
+
+fn at_path(error: sqlx::Error, path: &Path) -> StoreError {
+    match StoreError::from(error) {
+        StoreError::Unavailable { message, disk_full } => {
+            StoreError::Unavailable { message: format!("{}: {message}", path.display()), disk_full }
+        }
+        other => other,
+    }
+}

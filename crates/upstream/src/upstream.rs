@@ -1,0 +1,275 @@
+//! Connections, opened.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use pandaport_asset_panda::{AssetPandaClient, BaseUrl, BaseUrlError, Credentials, Scope, ScopedClient};
+use pandaport_kandji::{HostError, KandjiClient, KandjiHost};
+use pandaport_outbound::{AllowedHosts, Outbound};
+use pandaport_store::{ConnectionId, Store, StoreError, Tenant, connections};
+use secrecy::{ExposeSecret as _, SecretString};
+use uuid::Uuid;
+
+use crate::budget::Budget;
+use crate::calls::{Api, CallCounter};
+use crate::clock::{Clock, SystemClock};
+use crate::guard::Guard;
+use crate::limits::{BudgetSettings, Limit};
+use crate::permit::CallPermit;
+
+/// Opens connections. One per process: all that it opens share the HTTP connections and the budgets. Cheap to clone.
+#[derive(Clone)]
+pub struct Upstream {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    store: Store,
+    http: Outbound,
+    allowed: AllowedHosts,
+    settings: BudgetSettings,
+    clock: Arc<dyn Clock>,
+    /// By the names of the APIs. They stay: there are as many as there are Kandji customers.
+    budgets: Mutex<HashMap<String, Arc<Budget>>>,
+}
+
+/// The two ends of a connection, ready to be called.
+#[derive(Clone)]
+pub struct Clients {
+    /// Kandji.
+    pub kandji: KandjiClient,
+    /// Asset Panda as the whole key sees it.
+    pub asset_panda: AssetPandaClient,
+    /// Asset Panda within the connection's account and module; `None` until both are chosen. See [`Clients::scoped`].
+    pub collection_scope: Option<ScopedClient>,
+    /// The attempts that these clients make.
+    pub calls: Arc<CallCounter>,
+    budgets: Arc<Held>,
+}
+
+/// The settings of a connection that need not be stored.
+#[derive(Clone)]
+pub struct ConnectionSettings {
+    /// The Kandji end.
+    pub kandji_host: KandjiHost,
+    /// Kandji's API token.
+    pub kandji_token: SecretString,
+    /// The Asset Panda end.
+    pub asset_panda_url: BaseUrl,
+    /// Asset Panda's API key.
+    pub asset_panda_key: Credentials,
+    /// The account and module, if both are chosen.
+    pub scope: Option<Scope>,
+}
+
+/// Why a connection can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// There is no such connection, its secrets can't be opened, or the database does not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Kandji's host may not be called, or not any more.
+    #[error("the connection's Kandji host can't be used: {0}")]
+    Kandji(#[from] HostError),
+    /// Asset Panda's host may not be called, or not any more.
+    #[error("the connection's Asset Panda host can't be used: {0}")]
+    AssetPanda(#[from] BaseUrlError),
+    /// The account or the module is missing.
+    #[error(
+        "the connection's Asset Panda account and module are not chosen yet: TestConnection takes the only ones there \
+         are, or lists the choices; ConfigureConnection sets them"
+    )]
+    ModuleNotChosen,
+}
+
+impl Upstream {
+    /// Opens the connections of `store` over `http`.
+    #[must_use]
+    pub fn new(store: Store, http: Outbound, allowed: AllowedHosts, settings: BudgetSettings) -> Self {
+        Self::with_clock(store, http, allowed, settings, Arc::new(SystemClock))
+    }
+
+    /// The same with another clock for the shared budgets.
+    #[must_use]
+    pub fn with_clock(
+        store: Store,
+        http: Outbound,
+        allowed: AllowedHosts,
+        settings: BudgetSettings,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let budgets = Mutex::default();
+        Self { shared: Arc::new(Shared { store, http, allowed, settings, clock, budgets }) }
+    }
+
+    /// Opens a stored connection: reads it and its secrets, and calls nobody. Each attempt of its clients takes a call
+    /// out of the API's budget and asks `guard`.
+    ///
+    /// # Errors
+    /// [`OpenError`], but never [`OpenError::ModuleNotChosen`]: that is [`Clients::scoped`]'s.
+    pub async fn open(
+        &self,
+        tenant: &Tenant,
+        connection_id: Uuid,
+        guard: Option<Arc<dyn Guard>>,
+    ) -> Result<Clients, OpenError> {
+        let store = &self.shared.store;
+        let connection = connections::get(store, tenant, ConnectionId(connection_id)).await?;
+        let secrets = connections::open_secrets(store, tenant, ConnectionId(connection_id)).await?;
+        self.open_settings(
+            ConnectionSettings {
+                kandji_host: KandjiHost::parse(&connection.kandji_api_url, &self.shared.allowed)?,
+                kandji_token: secrets.kandji_token,
+                asset_panda_url: BaseUrl::parse(&connection.asset_panda_base_url, &self.shared.allowed)?,
+                asset_panda_key: Credentials {
+                    key_id: secrets.asset_panda.key_id.expose_secret().to_owned(),
+                    secret: secrets.asset_panda.key_secret,
+                },
+                scope: scope(connection.account_id, connection.module_id),
+            },
+            guard,
+        )
+    }
+
+    /// Opens settings that need not be stored, so that they can be tested before they are saved.
+    ///
+    /// # Errors
+    /// [`OpenError::AssetPanda`] if the URL was checked against other allowed hosts than this process's.
+    pub fn open_settings(
+        &self,
+        settings: ConnectionSettings,
+        guard: Option<Arc<dyn Guard>>,
+    ) -> Result<Clients, OpenError> {
+        let shared = &self.shared;
+        let calls = Arc::new(CallCounter::default());
+        let customer = settings.kandji_host.customer_key();
+        let kandji_budget = self.budget(format!("kandji {customer}"), || shared.settings.kandji_share());
+        let asset_panda_budget =
+            self.budget(format!("asset-panda {}", shared.settings.egress_group), || shared.settings.asset_panda.clone());
+        let permit = |api, budget: &Arc<Budget>| {
+            Arc::new(CallPermit { api, budget: budget.clone(), guard: guard.clone(), calls: calls.clone() })
+        };
+        let kandji = KandjiClient::new(
+            shared.http.clone(),
+            settings.kandji_host,
+            settings.kandji_token,
+            permit(Api::Kandji, &kandji_budget),
+            shared.allowed.clone(),
+        );
+        let asset_panda = AssetPandaClient::new(
+            shared.http.clone(),
+            settings.asset_panda_url.as_url().clone(),
+            settings.asset_panda_key,
+            permit(Api::AssetPanda, &asset_panda_budget),
+            shared.allowed.clone(),
+        )?;
+        let collection_scope = settings.scope.map(|scope| asset_panda.at(scope));
+        let budgets = Arc::new(Held::new([kandji_budget, asset_panda_budget]));
+        Ok(Clients { kandji, asset_panda, collection_scope, calls, budgets })
+    }
+
+    /// Gives back every call that this process took and has not made. For shutdown, when nothing calls any more.
+    pub async fn release(&self) {
+        let budgets: Vec<_> =
+            self.shared.budgets.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        for budget in budgets {
+            budget.release().await;
+        }
+    }
+
+    /// The hosts that are allowed besides the known ones.
+    #[must_use]
+    pub fn allowed_hosts(&self) -> &AllowedHosts {
+        &self.shared.allowed
+    }
+
+    /// The budgets of this process.
+    #[must_use]
+    pub fn budgets(&self) -> &BudgetSettings {
+        &self.shared.settings
+    }
+
+    fn budget(&self, api: String, limits: impl FnOnce() -> Vec<Limit>) -> Arc<Budget> {
+        let shared = &self.shared;
+        let mut budgets = shared.budgets.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = |api: &String| {
+            let book = Arc::new(shared.store.clone());
+            Arc::new(Budget::new(api.clone(), &limits(), book, shared.clock.clone()))
+        };
+        budgets.entry(api).or_insert_with_key(new).clone()
+    }
+}
+
+impl Clients {
+    /// Asset Panda within the connection's account and module.
+    ///
+    /// # Errors
+    /// [`OpenError::ModuleNotChosen`].
+    pub fn scoped(&self) -> Result<&ScopedClient, OpenError> {
+        self.collection_scope.as_ref().ok_or(OpenError::ModuleNotChosen)
+    }
+
+    /// Gives back calls that were taken and not made, unless someone else in this process still calls the API, and
+    /// makes an API's wish to be left alone known to other processes. For the end of a slice; without it, dropping
+    /// the last client does the same a little later.
+    pub async fn release(self) {
+        let idle = self.budgets.take_idle();
+        drop(self);
+        for budget in idle {
+            budget.release().await;
+        }
+    }
+}
+
+/// The budgets that some clients use. The number of users is that of the `Held` there are.
+struct Held(Mutex<Vec<Arc<Budget>>>);
+
+impl Held {
+    fn new(budgets: [Arc<Budget>; 2]) -> Self {
+        for budget in &budgets {
+            budget.join();
+        }
+        Self(Mutex::new(budgets.into()))
+    }
+
+    /// Leaves the budgets; gives those that nobody uses any more.
+    fn take_idle(&self) -> Vec<Arc<Budget>> {
+        let mut budgets = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        budgets.retain(|budget| budget.leave());
+        budgets
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let idle = self.take_idle();
+        if idle.is_empty() {
+            return;
+        }
+        // Outside a runtime the lots run out by themselves.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                for budget in idle {
+                    budget.release().await;
+                }
+            });
+        }
+    }
+}
+
+fn scope(account_id: Option<String>, module_id: Option<String>) -> Option<Scope> {
+    Some(Scope { account_id: account_id?, module_id: module_id? })
+}
+
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upstream").field("budgets", &self.shared.settings).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Clients {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Clients").field("calls", &self.calls).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,309 @@
+//! What a call may answer instead of its result, and the one place that turns it into a gRPC status.
+
+use std::time::Duration;
+
+use pandaport_outbound::{ErrorKind, SendError};
+use pandaport_store::{Conflict, StoreError};
+use pandaport_upstream::OpenError;
+use tonic::{Code, Status};
+use tonic_types::{BadRequest, ErrorDetail, ErrorInfo, FieldViolation, RetryInfo, StatusExt as _};
+
+use crate::reason;
+use crate::validate::Violation;
+
+/// The domain of every `ErrorInfo`.
+pub(crate) const DOMAIN: &str = "pandaport";
+
+/// How long a caller should wait before it asks again when the database is busy or out.
+const DATABASE_PAUSE: Duration = Duration::from_secs(1);
+/// The same when an outside API is out and did not say.
+const API_PAUSE: Duration = Duration::from_secs(10);
+
+/// Why a call has no result. Each kind says what its caller may do about it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CallError {
+    /// The request can never be right as it is.
+    #[error("the request has {} violations", .0.len())]
+    Invalid(Vec<Violation>),
+    /// No such thing for this tenant.
+    #[error("there is no {what} {id}")]
+    NotFound { what: &'static str, id: String },
+    /// Something with this name is there already.
+    #[error("{message}")]
+    Exists { reason: &'static str, message: String },
+    /// The state does not allow it now. The reason may be empty where the contract has none.
+    #[error("{message}")]
+    Precondition { reason: &'static str, message: String },
+    /// It changed since it was read.
+    #[error("{message}")]
+    Moved { reason: &'static str, message: String },
+    /// Kandji or Asset Panda did not answer as it should.
+    #[error("{api}: {error}")]
+    Api { api: &'static str, error: SendError },
+    /// The database did not.
+    #[error(transparent)]
+    Store(StoreError),
+    /// A mistake in this program.
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// What a function on the way of a call answers with.
+pub(crate) type Result<T, E = CallError> = std::result::Result<T, E>;
+
+impl CallError {
+    /// An error of Asset Panda's API.
+    pub(crate) fn asset_panda(error: SendError) -> Self {
+        Self::Api { api: "Asset Panda", error }
+    }
+
+    /// An error of Kandji's API.
+    pub(crate) fn kandji(error: SendError) -> Self {
+        Self::Api { api: "Kandji", error }
+    }
+}
+
+impl From<Vec<Violation>> for CallError {
+    fn from(violations: Vec<Violation>) -> Self {
+        Self::Invalid(violations)
+    }
+}
+
+impl From<StoreError> for CallError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound { what, id } => Self::NotFound { what, id },
+            StoreError::Conflict { what, message } => {
+                let message = message.into_owned();
+                match what {
+                    Conflict::CollectionAlreadyMapped => {
+                        Self::Exists { reason: reason::COLLECTION_ALREADY_MAPPED, message }
+                    }
+                    Conflict::VersionMoved => Self::Moved { reason: reason::ETAG_MISMATCH, message },
+                    Conflict::ConnectionInUse => Self::Precondition { reason: "", message },
+                    Conflict::AlreadyExists => Self::Exists { reason: "", message },
+                }
+            }
+            other => Self::Store(other),
+        }
+    }
+}
+
+impl From<OpenError> for CallError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Store(error) => error.into(),
+            OpenError::ModuleNotChosen => Self::Precondition { reason: "", message: error.to_string() },
+            OpenError::HostNotAllowed { .. } => {
+                Self::Precondition { reason: reason::HOST_NOT_ALLOWED, message: error.to_string() }
+            }
+            OpenError::Credentials { .. } => {
+                Self::Precondition { reason: reason::TOKEN_REFUSED, message: error.to_string() }
+            }
+        }
+    }
+}
+
+impl From<CallError> for Status {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Invalid(violations) => invalid(violations),
+            CallError::NotFound { what, id } => Status::not_found(format!("There is no {what} {id}.")),
+            CallError::Exists { reason, message } => with_reason(Code::AlreadyExists, reason, message),
+            CallError::Precondition { reason, message } => with_reason(Code::FailedPrecondition, reason, message),
+            CallError::Moved { reason, message } => with_reason(Code::Aborted, reason, message),
+            CallError::Api { api, error } => of_api(api, &error),
+            CallError::Store(error) => of_store(&error),
+            CallError::Internal(message) => {
+                tracing::error!(%message, "a call failed on a mistake in this program");
+                Status::internal("This is a mistake in the server; its log says more.")
+            }
+        }
+    }
+}
+
+fn invalid(violations: Vec<Violation>) -> Status {
+    let code = if violations.iter().all(|it| it.unimplemented) { Code::Unimplemented } else { Code::InvalidArgument };
+    let first = violations.first();
+    let message = match (first, violations.len()) {
+        (Some(first), 1) => format!("{}: {}", first.field, first.message),
+        (Some(first), count) => format!("{}: {} ({} more in the details)", first.field, first.message, count - 1),
+        (None, _) => String::new(),
+    };
+    let reason = violations.iter().map(|it| it.reason).find(|it| !it.is_empty());
+    let fields = violations
+        .into_iter()
+        .map(|it| FieldViolation { reason: it.reason.to_owned(), ..FieldViolation::new(it.field, it.message) })
+        .collect::<Vec<_>>();
+    let mut details = vec![ErrorDetail::from(BadRequest::new(fields))];
+    details.extend(reason.map(info));
+    Status::with_error_details_vec(code, message, details)
+}
+
+fn of_api(api: &'static str, error: &SendError) -> Status {
+    let reason = api_reason(error);
+    let message = format!("{api}: {error}");
+    match error.kind {
+        ErrorKind::HostNotAllowed | ErrorKind::Unauthorized | ErrorKind::Forbidden => {
+            with_reason(Code::FailedPrecondition, reason, message)
+        }
+        ErrorKind::BudgetEmpty | ErrorKind::RateLimited => {
+            retry_later(Code::ResourceExhausted, reason, message, error.retry_after.unwrap_or(API_PAUSE))
+        }
+        ErrorKind::Refused | ErrorKind::NotFound => with_reason(Code::FailedPrecondition, reason, message),
+        _ => retry_later(Code::Unavailable, reason, message, error.retry_after.unwrap_or(API_PAUSE)),
+    }
+}
+
+/// The reason of the contract's list that stands for an error of an outside API.
+pub(crate) fn api_reason(error: &SendError) -> &'static str {
+    match error.kind {
+        ErrorKind::HostNotAllowed => reason::HOST_NOT_ALLOWED,
+        ErrorKind::Unauthorized => reason::TOKEN_REFUSED,
+        ErrorKind::Forbidden => reason::PERMISSION_MISSING,
+        ErrorKind::BudgetEmpty | ErrorKind::RateLimited => reason::RATE_LIMITED,
+        ErrorKind::Tls => reason::TLS_FAILED,
+        ErrorKind::NotJson | ErrorKind::Redirect | ErrorKind::NotFound => reason::NOT_AN_API,
+        ErrorKind::Unreadable | ErrorKind::BodyTooLarge => reason::NOT_AN_API,
+        ErrorKind::Dns
+        | ErrorKind::Connect
+        | ErrorKind::Timeout
+        | ErrorKind::ConnectionLost
+        | ErrorKind::ServerError => reason::HOST_UNREACHABLE,
+        ErrorKind::DeadlinePassed | ErrorKind::Unavailable | ErrorKind::Refused => "",
+    }
+}
+
+fn of_store(error: &StoreError) -> Status {
+    if error.is_unavailable() {
+        tracing::warn!(%error, "the database did not answer a call");
+        let message = if error.is_disk_full() {
+            "The database's disk is full: make room, then repeat the call."
+        } else {
+            "The database does not answer now: repeat the call."
+        };
+        return retry_later(Code::Unavailable, "", message.to_owned(), DATABASE_PAUSE);
+    }
+    tracing::error!(%error, "the database failed a call");
+    match error {
+        StoreError::Key(_) => Status::failed_precondition(
+            "The server's encryption key does not open this connection's secrets: see its log, or enter them again.",
+        ),
+        _ => Status::internal("The database failed this call; the server's log says more."),
+    }
+}
+
+fn with_reason(code: Code, reason: &str, message: String) -> Status {
+    if reason.is_empty() {
+        return Status::new(code, message);
+    }
+    Status::with_error_details_vec(code, message, [info(reason)])
+}
+
+fn retry_later(code: Code, reason: &str, message: String, after: Duration) -> Status {
+    let mut details = vec![ErrorDetail::from(RetryInfo::new(Some(after)))];
+    if !reason.is_empty() {
+        details.insert(0, info(reason));
+    }
+    Status::with_error_details_vec(code, message, details)
+}
+
+fn info(reason: &str) -> ErrorDetail {
+    ErrorDetail::from(ErrorInfo::new(reason, DOMAIN, []))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use pandaport_outbound::Effect;
+
+    use super::*;
+
+    fn violation(field: &str, reason: &'static str, unimplemented: bool) -> Violation {
+        Violation { field: field.into(), reason, message: "It is wrong.".into(), unimplemented }
+    }
+
+    #[test]
+    fn all_violations_come_at_once_with_path_and_reason() {
+        let status = Status::from(CallError::Invalid(vec![
+            violation("mapping.display_name", "", false),
+            violation("mapping.fields[3].column_id", reason::COLUMN_UNKNOWN, false),
+            violation("mapping.filter", "", true),
+        ]));
+        assert_eq!(status.code(), Code::InvalidArgument);
+        assert_eq!(status.message(), "mapping.display_name: It is wrong. (2 more in the details)");
+        let fields: Vec<_> = status
+            .get_details_bad_request()
+            .unwrap()
+            .field_violations
+            .into_iter()
+            .map(|it| (it.field, it.reason))
+            .collect();
+        assert_eq!(
+            fields,
+            [
+                ("mapping.display_name".to_owned(), String::new()),
+                ("mapping.fields[3].column_id".to_owned(), "COLUMN_UNKNOWN".to_owned()),
+                ("mapping.filter".to_owned(), String::new()),
+            ]
+        );
+        let info = status.get_details_error_info().unwrap();
+        assert_eq!((info.reason.as_str(), info.domain.as_str()), ("COLUMN_UNKNOWN", "pandaport"));
+    }
+
+    #[test]
+    fn only_rules_that_are_not_built_are_unimplemented() {
+        let status = Status::from(CallError::Invalid(vec![violation("mapping.brake", "", true)]));
+        assert_eq!(status.code(), Code::Unimplemented);
+        assert_eq!(status.get_details_bad_request().unwrap().field_violations[0].field, "mapping.brake");
+    }
+
+    #[test]
+    fn an_outside_api_is_told_apart_by_what_the_caller_can_do() {
+        use ErrorKind::*;
+        for (kind, code, reason) in [
+            (Unauthorized, Code::FailedPrecondition, "TOKEN_REFUSED"),
+            (Forbidden, Code::FailedPrecondition, "PERMISSION_MISSING"),
+            (RateLimited, Code::ResourceExhausted, "RATE_LIMITED"),
+            (BudgetEmpty, Code::ResourceExhausted, "RATE_LIMITED"),
+            (Tls, Code::Unavailable, "TLS_FAILED"),
+            (NotJson, Code::Unavailable, "NOT_AN_API"),
+            (Connect, Code::Unavailable, "HOST_UNREACHABLE"),
+            (ServerError, Code::Unavailable, "HOST_UNREACHABLE"),
+        ] {
+            let mut error = SendError::new(kind, Effect::NotApplied, "said so");
+            error.retry_after = Some(Duration::from_secs(7));
+            let status = Status::from(CallError::asset_panda(error));
+            assert_eq!(status.code(), code, "{kind:?}");
+            assert_eq!(status.get_details_error_info().unwrap().reason, reason, "{kind:?}");
+            let wait = status.get_details_retry_info().map(|it| it.retry_delay.unwrap());
+            let transient = code != Code::FailedPrecondition;
+            assert_eq!(wait, transient.then_some(Duration::from_secs(7)), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_database_that_is_out_is_unavailable_and_one_that_fails_tells_callers_nothing_of_its_inside() {
+        let out = StoreError::Unavailable { message: "timed out at /secret/path".into(), disk_full: false };
+        let status = Status::from(CallError::from(out));
+        assert_eq!(status.code(), Code::Unavailable);
+        assert!(status.get_details_retry_info().is_some());
+        assert!(!status.message().contains("secret"));
+
+        let corrupt = StoreError::corrupt("spec", "expected `,` in /secret/path");
+        let status = Status::from(CallError::from(corrupt));
+        assert_eq!(status.code(), Code::Internal);
+        assert!(!status.message().contains("secret"));
+    }
+
+    #[test]
+    fn conflicts_carry_their_reason() {
+        let mapped = StoreError::conflict(Conflict::CollectionAlreadyMapped, "Taken.");
+        let status = Status::from(CallError::from(mapped));
+        assert_eq!(status.code(), Code::AlreadyExists);
+        assert_eq!(status.get_details_error_info().unwrap().reason, "COLLECTION_ALREADY_MAPPED");
+        let status = Status::from(CallError::from(StoreError::conflict(Conflict::VersionMoved, "Moved.")));
+        assert_eq!(status.code(), Code::Aborted);
+    }
+}

@@ -1,0 +1,251 @@
+//! What is wrong with a call, collected over the whole call: a caller gets all violations at once, each
+//! with the path of its field.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+/// The longest id of another system that is taken: Asset Panda's column ids are the longest seen, at
+/// about 60 characters.
+pub(crate) const MAX_FOREIGN_ID: usize = 200;
+
+/// One thing that is wrong with one field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Violation {
+    /// The path of the field in the request, such as `mapping.fields[3].column_id`.
+    pub(crate) field: String,
+    /// A reason of the contract's list; empty where the message is all there is to say.
+    pub(crate) reason: &'static str,
+    /// What is wrong and what would be right.
+    pub(crate) message: String,
+    /// Whether the field's rule is not built yet, which a later version may take.
+    pub(crate) unimplemented: bool,
+}
+
+/// The violations found so far.
+#[derive(Debug, Default)]
+pub(crate) struct Violations(Vec<Violation>);
+
+impl Violations {
+    /// Notes a violation that has a reason of the contract's list.
+    pub(crate) fn refuse(
+        &mut self,
+        field: impl Into<String>,
+        reason: &'static str,
+        message: impl Into<String>,
+    ) {
+        self.0.push(Violation {
+            field: field.into(),
+            reason,
+            message: message.into(),
+            unimplemented: false,
+        });
+    }
+
+    /// Notes a violation that needs no reason: the field is missing or malformed.
+    pub(crate) fn malformed(&mut self, field: impl Into<String>, message: impl Into<String>) {
+        self.refuse(field, "", message);
+    }
+
+    /// Notes a field whose rule this version does not have.
+    pub(crate) fn not_built(&mut self, field: impl Into<String>, message: impl Into<String>) {
+        self.0.push(Violation {
+            field: field.into(),
+            reason: "",
+            message: message.into(),
+            unimplemented: true,
+        });
+    }
+
+    /// Whether nothing was found.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The violations, or `Ok` if there are none.
+    pub(crate) fn check(self) -> Result<(), Vec<Violation>> {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(self.0)
+        }
+    }
+
+    /// Reads an id of ours.
+    pub(crate) fn id(&mut self, field: &str, text: &str) -> Option<Uuid> {
+        if text.is_empty() {
+            self.malformed(field, "This id is required.");
+            return None;
+        }
+        let id = Uuid::try_parse(text).ok();
+        if id.is_none() {
+            self.malformed(
+                field,
+                "This is not an id: a UUID is expected, such as 01890a5d-ac96-774b-bcce-b302099a8057.",
+            );
+        }
+        id
+    }
+
+    /// Reads an id of ours that may be left out.
+    pub(crate) fn optional_id(&mut self, field: &str, text: &str) -> Option<Uuid> {
+        if text.is_empty() {
+            return None;
+        }
+        self.id(field, text)
+    }
+
+    /// Checks a text that must be there and hold at most `most` characters, none of them a control
+    /// character.
+    pub(crate) fn required_text(&mut self, field: &str, text: &str, most: usize) {
+        if text.trim().is_empty() {
+            self.malformed(field, "This field is required.");
+            return;
+        }
+        self.text(field, text, most);
+    }
+
+    /// Checks a text that may be empty.
+    pub(crate) fn text(&mut self, field: &str, text: &str, most: usize) {
+        let length = text.chars().count();
+        if length > most {
+            self.malformed(
+                field,
+                format!("At most {most} characters are allowed; this has {length}."),
+            );
+        }
+        if text.chars().any(char::is_control) {
+            self.malformed(field, "Control characters are not allowed.");
+        }
+    }
+
+    /// Checks an enum's number and gives its value.
+    pub(crate) fn choice<E: TryFrom<i32>>(&mut self, field: &str, number: i32) -> Option<E> {
+        let value = E::try_from(number).ok();
+        if value.is_none() {
+            self.malformed(field, format!("This version knows no value {number} here."));
+        }
+        value
+    }
+
+    /// Reads a duration that lies between two others, or takes the default if it is unset.
+    pub(crate) fn duration(
+        &mut self,
+        field: &str,
+        value: Option<&prost_types::Duration>,
+        default: Duration,
+        least: Duration,
+        most: Duration,
+    ) -> Duration {
+        let Some(value) = value else { return default };
+        match Duration::try_from(*value) {
+            Ok(it) if it >= least && it <= most => it,
+            _ => {
+                self.malformed(
+                    field,
+                    format!(
+                        "It must lie between {} and {} seconds.",
+                        least.as_secs(),
+                        most.as_secs()
+                    ),
+                );
+                default
+            }
+        }
+    }
+
+    /// Reads a time.
+    pub(crate) fn time(
+        &mut self,
+        field: &str,
+        value: Option<&prost_types::Timestamp>,
+    ) -> Option<jiff::Timestamp> {
+        let value = value?;
+        let time = jiff::Timestamp::new(value.seconds, value.nanos).ok();
+        if time.is_none() || value.nanos < 0 {
+            self.malformed(
+                field,
+                "This is not a time between the years -9999 and 9999.",
+            );
+            return None;
+        }
+        time
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn all_violations_are_collected_in_the_order_of_the_checks() {
+        let mut found = Violations::default();
+        found.required_text("display_name", "  ", 200);
+        found.text("kandji.base_url", &"x".repeat(11), 10);
+        assert_eq!(found.id("connection_id", "one"), None);
+        found.not_built(
+            "mapping.filter",
+            "Filters are not part of this version yet.",
+        );
+
+        let fields: Vec<_> = found
+            .check()
+            .unwrap_err()
+            .into_iter()
+            .map(|it| (it.field, it.unimplemented))
+            .collect();
+        assert_eq!(
+            fields,
+            [
+                ("display_name".to_owned(), false),
+                ("kandji.base_url".to_owned(), false),
+                ("connection_id".to_owned(), false),
+                ("mapping.filter".to_owned(), true),
+            ]
+        );
+    }
+
+    #[test]
+    fn lengths_are_counted_in_characters_not_bytes() {
+        let mut found = Violations::default();
+        found.text("display_name", &"é".repeat(200), 200);
+        assert!(found.is_empty());
+        found.text("display_name", &"é".repeat(201), 200);
+        assert!(!found.is_empty());
+    }
+
+    #[test]
+    fn a_duration_outside_its_limits_is_a_violation_and_an_unset_one_takes_the_default() {
+        let hour = Duration::from_secs(3600);
+        let day = 24 * hour;
+        let read = |seconds| {
+            let mut found = Violations::default();
+            let value = prost_types::Duration { seconds, nanos: 0 };
+            found.duration("full_sync_every", Some(&value), day, hour, 366 * day);
+            found.is_empty()
+        };
+        assert!(read(3600));
+        assert!(!read(3599));
+        assert!(!read(-1));
+        assert!(!read(i64::MAX));
+        let mut found = Violations::default();
+        assert_eq!(
+            found.duration("full_sync_every", None, day, hour, 366 * day),
+            day
+        );
+        assert!(found.is_empty());
+    }
+
+    #[test]
+    fn a_time_that_no_calendar_has_is_a_violation() {
+        let mut found = Violations::default();
+        let time = prost_types::Timestamp {
+            seconds: i64::MAX,
+            nanos: 0,
+        };
+        assert_eq!(found.time("created_from", Some(&time)), None);
+        assert!(!found.is_empty());
+    }
+}

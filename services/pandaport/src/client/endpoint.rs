@@ -1,0 +1,147 @@
+//! Where the control plane is, and the way there.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use pandaport_api::v1::control_plane_service_client::ControlPlaneServiceClient;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tonic::{Request, Status};
+
+use super::refusal::Refusal;
+use super::secret;
+use crate::error::Error;
+
+/// The longest answer that is taken: a page of 1,000 records with all columns, twice over.
+const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+
+/// Where the control plane is, and who calls.
+#[derive(Debug, Clone, Args)]
+pub struct ClientArgs {
+    /// The control plane
+    #[arg(
+        long,
+        global = true,
+        env = "PANDAPORT_ENDPOINT",
+        default_value = "http://127.0.0.1:50051",
+        value_name = "URL"
+    )]
+    pub(crate) endpoint: String,
+    /// A file with the caller's token, for a control plane that asks for one
+    #[arg(
+        long,
+        global = true,
+        env = "PANDAPORT_TOKEN_FILE",
+        value_name = "FILE"
+    )]
+    pub(crate) token_file: Option<PathBuf>,
+    /// A file with the certificate authority that the control plane's certificate is from (PEM), for https
+    #[arg(long, global = true, env = "PANDAPORT_CA", value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+}
+
+/// A control plane that answered.
+#[derive(Debug, Clone)]
+pub struct Client {
+    rpc: ControlPlaneServiceClient<InterceptedService<Channel, Bearer>>,
+    endpoint: String,
+}
+
+impl Client {
+    /// The generated client: one method for each RPC.
+    pub fn rpc(&mut self) -> &mut ControlPlaneServiceClient<InterceptedService<Channel, Bearer>> {
+        &mut self.rpc
+    }
+
+    /// The error of a call, in words.
+    #[must_use]
+    pub fn refused(&self, status: &Status) -> Error {
+        Refusal::new(&self.endpoint, status).into()
+    }
+
+    /// The answer of a call, or its error in words.
+    ///
+    /// # Errors
+    /// [`Error::Call`].
+    pub fn answer<T>(&self, result: Result<tonic::Response<T>, Status>) -> Result<T, Error> {
+        result
+            .map(tonic::Response::into_inner)
+            .map_err(|status| self.refused(&status))
+    }
+}
+
+/// Opens a connection to the control plane.
+///
+/// # Errors
+/// [`Error::Input`] where the endpoint, the token or the certificate can't be used, [`Error::Call`] where nobody
+/// answers.
+pub async fn connect(args: &ClientArgs) -> Result<Client, Error> {
+    let wrong = |what: &dyn std::fmt::Display| {
+        Error::Input(format!(
+            "the endpoint `{}` can't be used: {what}. It looks like http://127.0.0.1:50051",
+            args.endpoint
+        ))
+    };
+    let mut endpoint = Endpoint::from_shared(args.endpoint.clone())
+        .map_err(|error| wrong(&error))?
+        .connect_timeout(Duration::from_secs(5))
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(10));
+    match (args.endpoint.starts_with("https://"), &args.ca) {
+        (true, Some(ca)) => {
+            let pem = std::fs::read(ca).map_err(|error| {
+                Error::Input(format!("the file {} can't be read: {error}", ca.display()))
+            })?;
+            let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem));
+            endpoint = endpoint.tls_config(tls).map_err(|error| wrong(&error))?;
+        }
+        (true, None) => {
+            return Err(Error::Input(
+                "an https endpoint needs --ca, the certificate authority to trust".to_owned(),
+            ));
+        }
+        (false, _) => {}
+    }
+    let token = match &args.token_file {
+        Some(path) => Some(bearer(path)?),
+        None => None,
+    };
+    let channel = endpoint
+        .connect()
+        .await
+        .map_err(|error| Refusal::unreached(&args.endpoint, &error))?;
+    let rpc = ControlPlaneServiceClient::with_interceptor(channel, Bearer(token))
+        .max_decoding_message_size(MAX_ANSWER_BYTES);
+    Ok(Client {
+        rpc,
+        endpoint: args.endpoint.clone(),
+    })
+}
+
+fn bearer(path: &std::path::Path) -> Result<MetadataValue<Ascii>, Error> {
+    let token = secret::read("the token", path)?;
+    let mut value: MetadataValue<Ascii> = format!("Bearer {}", token.trim())
+        .parse()
+        .map_err(|_| Error::Input(format!("the file {} holds no token", path.display())))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// Adds the caller's token to each call.
+#[derive(Clone, Debug)]
+pub struct Bearer(Option<MetadataValue<Ascii>>);
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(token) = &self.0 {
+            request
+                .metadata_mut()
+                .insert("authorization", token.clone());
+        }
+        Ok(request)
+    }
+}

@@ -1,0 +1,227 @@
+//! `mappings ...`: which fields go into which columns.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use pandaport_api::v1::schedule::Kind as ScheduleKind;
+use pandaport_api::v1::{
+    Column, CreateMappingRequest, CreateMappingResponse, ExternalEntity, FieldPair,
+    GetMappingRequest, Identifier, ListMappingsRequest, ManualSchedule, Mapping, Schedule,
+};
+
+use super::catalog::{self, ConnectionArg};
+use super::pair::PairArg;
+use super::{Common, PageArgs, by_name, connect, more};
+use crate::console::Console;
+use crate::error::Error;
+use crate::show::time::parse_length;
+use crate::{show, view};
+
+/// `pandaport mappings ...`
+#[derive(Debug, Clone, Subcommand)]
+pub enum MappingsCommand {
+    /// Create a mapping; its first sync starts at once
+    Create(Box<Create>),
+    /// All mappings
+    List(List),
+    /// One mapping with its pairs
+    Get(Get),
+}
+
+/// The flags of `mappings create`.
+#[derive(Debug, Clone, Args)]
+pub struct Create {
+    #[command(flatten)]
+    connection: ConnectionArg,
+    /// A name for people
+    #[arg(long, value_name = "NAME", default_value = "Kandji Device Import")]
+    name: String,
+    /// The collection that takes the records, by id or by name
+    #[arg(long)]
+    collection: String,
+    /// The pair that says which record belongs to which device: serial_number=COLUMN, the column by id or by name
+    #[arg(long, value_name = "FIELD=COLUMN")]
+    identifier: PairArg,
+    /// A further pair; may be given more than once. RULE is trigger, passenger, fill-only or create-only
+    #[arg(long = "field", value_name = "FIELD=COLUMN[:RULE]")]
+    fields: Vec<PairArg>,
+    /// Also map every field that has a column of its own name
+    #[arg(long)]
+    all_fields_by_name: bool,
+    /// How often it syncs by itself, such as 15m or 1h; unset: every hour
+    #[arg(long, value_name = "TIME", value_parser = parse_length, conflicts_with = "manual")]
+    every: Option<Duration>,
+    /// Sync on demand only
+    #[arg(long)]
+    manual: bool,
+    /// Create it paused, without a first sync
+    #[arg(long)]
+    paused: bool,
+    /// Makes the call safe to repeat within 24 hours: any text of at most 64 characters
+    #[arg(long, value_name = "TEXT")]
+    request_id: Option<String>,
+}
+
+/// The flags of `mappings list`.
+#[derive(Debug, Clone, Args)]
+pub struct List {
+    #[command(flatten)]
+    connection: ConnectionArg,
+    #[command(flatten)]
+    page: PageArgs,
+}
+
+/// Names one mapping.
+#[derive(Debug, Clone, Args)]
+pub struct Get {
+    /// The mapping
+    #[arg(value_name = "MAPPING")]
+    mapping: String,
+}
+
+impl MappingsCommand {
+    /// Runs it.
+    ///
+    /// # Errors
+    /// As of all client commands, see [`Error`].
+    pub async fn run(self, common: &Common, console: &mut Console) -> Result<(), Error> {
+        match self {
+            Self::Create(args) => create(*args, common, console).await,
+            Self::List(args) => list(args, common, console).await,
+            Self::Get(args) => get(args, common, console).await,
+        }
+    }
+}
+
+async fn create(args: Create, common: &Common, console: &mut Console) -> Result<(), Error> {
+    let mut client = connect(&common.client).await?;
+    let connection_id = catalog::connection_id(&mut client, &args.connection).await?;
+    let collection = catalog::collection(&mut client, &connection_id, &args.collection).await?;
+    let columns = catalog::columns(&mut client, &connection_id, &collection.collection_id).await?;
+    let mut mapping = mapping(&args, &collection.collection_id, &columns)?;
+    if args.all_fields_by_name {
+        let fields = catalog::source_fields(&mut client).await?;
+        let taken: Vec<&str> = mapping
+            .identifier
+            .iter()
+            .map(|it| it.column_id.as_str())
+            .chain(mapping.fields.iter().map(|it| it.column_id.as_str()))
+            .collect();
+        let named: Vec<&str> = args.fields.iter().map(|it| it.source_field.as_str()).collect();
+        let mut found = by_name::pairs(&fields, &columns, &args.identifier.source_field, &taken);
+        // A field that was given a column by hand goes there, and nowhere else.
+        found.retain(|it| !named.contains(&it.source_field.as_str()));
+        mapping.fields.extend(found);
+    }
+    let request = CreateMappingRequest {
+        connection_id,
+        mapping: Some(mapping),
+        start_paused: args.paused,
+        request_id: args.request_id.unwrap_or_default(),
+    };
+    let answer = client.rpc().create_mapping(request).await;
+    let answer = client.answer(answer)?;
+    let text = if common.json {
+        view::json(&view::CreatedMappingView::from(&answer))
+    } else {
+        created(console, &answer)
+    };
+    Ok(console.line(text)?)
+}
+
+/// The mapping as the flags have it, with its columns by id.
+fn mapping(args: &Create, collection_id: &str, columns: &[Column]) -> Result<Mapping, Error> {
+    let column_id = |wanted: &str| {
+        by_name::column(columns, wanted)
+            .map(|it| it.column_id.clone())
+            .map_err(Error::Input)
+    };
+    let mut fields = Vec::new();
+    for pair in &args.fields {
+        fields.push(FieldPair {
+            source_field: pair.source_field.clone(),
+            column_id: column_id(&pair.column)?,
+            write_rule: pair.write_rule.into(),
+            ..FieldPair::default()
+        });
+    }
+    let schedule = match (args.every, args.manual) {
+        (Some(every), _) => Some(ScheduleKind::Interval(interval(every)?)),
+        (None, true) => Some(ScheduleKind::Manual(ManualSchedule {})),
+        (None, false) => None,
+    };
+    Ok(Mapping {
+        display_name: args.name.clone(),
+        external_entity: ExternalEntity::Devices.into(),
+        collection_id: collection_id.to_owned(),
+        identifier: Some(Identifier {
+            source_field: args.identifier.source_field.clone(),
+            column_id: column_id(&args.identifier.column)?,
+        }),
+        fields,
+        schedule: schedule.map(|kind| Schedule { kind: Some(kind) }),
+        ..Mapping::default()
+    })
+}
+
+fn interval(every: Duration) -> Result<prost_types::Duration, Error> {
+    every
+        .try_into()
+        .map_err(|_| Error::Input("--every is too long".to_owned()))
+}
+
+fn created(console: &Console, answer: &CreateMappingResponse) -> String {
+    let mut parts = Vec::new();
+    if let Some(mapping) = &answer.mapping {
+        parts.push(show::mapping::mapping(console.width(), mapping));
+    }
+    if !answer.warnings.is_empty() {
+        parts.push(show::mapping::warnings(&answer.warnings));
+    }
+    if let Some(sync) = &answer.sync {
+        parts.push(format!(
+            "The first sync is queued: pandaport syncs watch {}",
+            sync.sync_id
+        ));
+    }
+    parts.join("\n\n")
+}
+
+async fn list(args: List, common: &Common, console: &mut Console) -> Result<(), Error> {
+    let mut client = connect(&common.client).await?;
+    let request = ListMappingsRequest {
+        connection_id: args.connection.connection.unwrap_or_default(),
+        page_size: args.page.page_size,
+        page_token: args.page.page_token,
+    };
+    let answer = client.rpc().list_mappings(request).await;
+    let answer = client.answer(answer)?;
+    if common.json {
+        let views: Vec<_> = answer.mappings.iter().map(view::MappingView::from).collect();
+        let page = serde_json::json!({
+            "mappings": views,
+            "nextPageToken": answer.next_page_token,
+        });
+        return Ok(console.line(view::json(&page))?);
+    }
+    console.line(show::mapping::mappings(console.width(), &answer.mappings))?;
+    if let Some(more) = more(&answer.next_page_token) {
+        console.line(more)?;
+    }
+    Ok(())
+}
+
+async fn get(args: Get, common: &Common, console: &mut Console) -> Result<(), Error> {
+    let mut client = connect(&common.client).await?;
+    let request = GetMappingRequest {
+        mapping_id: args.mapping,
+    };
+    let answer = client.rpc().get_mapping(request).await;
+    let found = client.answer(answer)?.mapping.unwrap_or_default();
+    let text = if common.json {
+        view::json(&view::MappingView::from(&found))
+    } else {
+        show::mapping::mapping(console.width(), &found)
+    };
+    Ok(console.line(text)?)
+}

@@ -1,0 +1,246 @@
+//! What a control plane answers when it can't do what it was asked: the message, each violation with its path, the
+//! reason, and a way out.
+
+use std::fmt;
+use std::time::Duration;
+
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+
+use crate::show::text::clean;
+use crate::show::time::length;
+
+/// A call that was refused, or that reached nobody.
+#[derive(Debug)]
+pub struct Refusal {
+    code: Code,
+    message: String,
+    reason: String,
+    violations: Vec<Violation>,
+    retry_after: Option<Duration>,
+    endpoint: String,
+    /// Nothing that speaks gRPC answered.
+    unreached: bool,
+}
+
+#[derive(Debug)]
+struct Violation {
+    field: String,
+    reason: String,
+    message: String,
+}
+
+impl Refusal {
+    /// Reads a status with its details. `endpoint` is where the call went.
+    #[must_use]
+    pub fn new(endpoint: &str, status: &Status) -> Self {
+        let details = status.get_error_details();
+        let violations = details.bad_request().map_or_else(Vec::new, |it| {
+            it.field_violations
+                .iter()
+                .map(|it| Violation {
+                    field: it.field.clone(),
+                    reason: it.reason.clone(),
+                    message: it.description.clone(),
+                })
+                .collect()
+        });
+        Self {
+            code: status.code(),
+            message: status.message().to_owned(),
+            reason: details
+                .error_info()
+                .map(|it| it.reason.clone())
+                .unwrap_or_default(),
+            violations,
+            retry_after: details.retry_info().and_then(|it| it.retry_delay),
+            endpoint: endpoint.to_owned(),
+            unreached: is_transport(status),
+        }
+    }
+
+    /// Nobody answered at the endpoint.
+    #[must_use]
+    pub fn unreached(endpoint: &str, cause: &dyn std::error::Error) -> Self {
+        Self {
+            code: Code::Unavailable,
+            message: innermost(cause),
+            reason: String::new(),
+            violations: Vec::new(),
+            retry_after: None,
+            endpoint: endpoint.to_owned(),
+            unreached: true,
+        }
+    }
+
+    /// The status code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// What to do, where that is known.
+    fn way_out(&self) -> Option<String> {
+        if self.unreached {
+            return Some(
+                "Is it running? `pandaport up` starts one; --endpoint names another.".to_owned(),
+            );
+        }
+        let reasons = self
+            .violations
+            .iter()
+            .map(|it| it.reason.as_str())
+            .chain([self.reason.as_str()]);
+        if let Some(hint) = reasons.filter_map(by_reason).next() {
+            return Some(hint.to_owned());
+        }
+        if let Some(wait) = self.retry_after {
+            return Some(format!("Try again in {}.", length(wait)));
+        }
+        let hint = match self.code {
+            Code::NotFound => "The `list` commands show what there is.",
+            Code::Unauthenticated => "Give a token with --token-file.",
+            Code::PermissionDenied => "The caller's role does not allow it.",
+            Code::Unavailable => "Try again in a moment.",
+            Code::Unimplemented => {
+                "This version can't do that yet; leave it out, or use a newer control plane."
+            }
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.unreached {
+            write!(
+                f,
+                "no control plane answers at {}: {}",
+                clean(&self.endpoint),
+                clean(&self.message)
+            )?;
+        } else {
+            let message = if self.message.is_empty() {
+                self.code.description()
+            } else {
+                &self.message
+            };
+            write!(f, "{}", clean(message))?;
+            let name = if self.reason.is_empty() {
+                format!("{:?}", self.code)
+            } else {
+                clean(&self.reason).into_owned()
+            };
+            write!(f, " ({name})")?;
+        }
+        for it in &self.violations {
+            write!(f, "\n  {}: {}", clean(&it.field), clean(&it.message))?;
+            if !it.reason.is_empty() {
+                write!(f, " ({})", clean(&it.reason))?;
+            }
+        }
+        if let Some(way_out) = self.way_out() {
+            write!(f, "\n→ {way_out}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// The way out of each reason that has one worth saying beside the message.
+fn by_reason(reason: &str) -> Option<&'static str> {
+    Some(match reason {
+        "HOST_NOT_ALLOWED" => {
+            "If the host is yours, add it as host:port to PANDAPORT_ALLOWED_HOSTS of the control plane and the worker."
+        }
+        "CONNECTION_NOT_VERIFIED" => "Run `pandaport connections test` with its id first.",
+        "IDENTIFIER_UNFIT" => "`pandaport fields list` shows which fields can identify a device.",
+        "COLUMN_UNKNOWN" | "COLUMN_NOT_UNIQUE" | "COLUMN_REFERENCED" | "TYPE_MISMATCH" => {
+            "`pandaport columns list` shows the collection's columns as they are now."
+        }
+        "COLUMN_REPEATED" => "Leave out all but one of the pairs that name the column.",
+        "COLLECTION_ALREADY_MAPPED" => "`pandaport mappings list` shows the mapping that has it.",
+        "SYNC_ACTIVE_OTHER_MODE" => "Wait for the active sync (`pandaport syncs list`), or cancel it.",
+        "REQUEST_ID_REUSED" => "Use a new --request-id for another request.",
+        "TOKEN_REFUSED" | "PERMISSION_MISSING" => {
+            "`pandaport connections test` says which end refuses; `connections configure` takes new credentials."
+        }
+        _ => return None,
+    })
+}
+
+/// Whether the status was made on this side because nothing that speaks gRPC answered.
+fn is_transport(status: &Status) -> bool {
+    status.code() == Code::Unavailable && std::error::Error::source(status).is_some()
+}
+
+/// The deepest cause, which says what happened: `Connection refused`.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut deepest = error;
+    while let Some(source) = deepest.source() {
+        deepest = source;
+    }
+    deepest.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic_types::ErrorDetails;
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_lists_every_violation_and_a_way_out() {
+        let mut details = ErrorDetails::new();
+        details
+            .add_bad_request_violation(
+                "mapping.identifier.source_field",
+                "Model is shared by many devices.",
+            )
+            .add_bad_request_violation(
+                "mapping.fields[3].column_id",
+                "The collection has no column 01HW_9.",
+            );
+        if let Some(bad_request) = &mut details.bad_request {
+            bad_request.field_violations[0].reason = "IDENTIFIER_UNFIT".into();
+            bad_request.field_violations[1].reason = "COLUMN_UNKNOWN".into();
+        }
+        let status = Status::with_error_details(
+            Code::InvalidArgument,
+            "the mapping can't be created as it is",
+            details,
+        );
+        insta::assert_snapshot!(Refusal::new("http://127.0.0.1:50051", &status), @"");
+    }
+
+    #[test]
+    fn a_reason_stands_beside_the_message() {
+        let mut details = ErrorDetails::new();
+        details.set_error_info("CONNECTION_NOT_VERIFIED", "pandaport", Default::default());
+        let status = Status::with_error_details(
+            Code::FailedPrecondition,
+            "connection c-1 has not passed a test since it was changed",
+            details,
+        );
+        insta::assert_snapshot!(Refusal::new("http://127.0.0.1:50051", &status), @"");
+    }
+
+    #[test]
+    fn where_it_is_known_when_to_come_back_it_is_said() {
+        let details = ErrorDetails::with_retry_info(Some(Duration::from_secs(90)));
+        let status = Status::with_error_details(
+            Code::ResourceExhausted,
+            "no calls are left at Asset Panda",
+            details,
+        );
+        insta::assert_snapshot!(Refusal::new("http://127.0.0.1:50051", &status), @"");
+    }
+
+    #[test]
+    fn where_nobody_answers_the_endpoint_is_named() {
+        let cause = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        insta::assert_snapshot!(Refusal::unreached("http://127.0.0.1:50051", &cause), @"");
+    }
+}

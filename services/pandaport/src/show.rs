@@ -1,0 +1,13 @@
+//! What people see: answers as tables and sentences. Pure, so that each can be looked at in a test.
+
+pub mod checks;
+pub mod connection;
+pub mod mapping;
+pub mod name;
+pub mod progress;
+pub mod record;
+pub mod sync;
+pub mod table;
+pub mod text;
+pub mod time;
+pub mod value;

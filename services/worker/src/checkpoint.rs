@@ -1,0 +1,40 @@
+//! Where a sync stands between two slices, beside what its rows say.
+
+use pandaport_import::Column;
+use pandaport_kandji::Crawl;
+use serde::{Deserialize, Serialize};
+
+/// Kept as JSON in the sync row.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Checkpoint {
+    /// The mapped columns as SCHEMA found them.
+    #[serde(default)]
+    pub(crate) columns: Vec<Column>,
+    /// How far `/users` has been read.
+    #[serde(default)]
+    pub(crate) users: Users,
+    /// How far the devices have been read; unset before the first page and once the read is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) crawl: Option<Crawl>,
+    /// Why the read is incomplete, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) incomplete: Option<String>,
+    /// Devices planned only because their PASSENGER columns are due.
+    #[serde(default)]
+    pub(crate) passengers: u64,
+    /// Whether rivals for one identifier have been settled.
+    #[serde(default)]
+    pub(crate) rivals_settled: bool,
+}
+
+/// How far `/users` has been read.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Users {
+    /// Not begun.
+    #[default]
+    Unread,
+    /// Up to this cursor.
+    Until(String),
+    /// All, or as much as there is to have: not mapped, or not permitted.
+    Done,
+}

@@ -1,0 +1,122 @@
+//! Why a slice ends before its sync does, and what follows from each reason.
+
+use std::time::Duration;
+
+use pandaport_outbound::{ErrorKind, SendError};
+use pandaport_store::StoreError;
+
+/// Why a phase stops here.
+#[derive(Debug)]
+pub(crate) enum Halt {
+    /// The slice's time is up, or the process is stopping: go on at once, here or elsewhere.
+    TimeUp,
+    /// Another worker has the sync.
+    FenceLost,
+    /// The sync is to be cancelled.
+    Cancelled,
+    /// The database did not answer: nothing can be kept, so nothing more is done.
+    Store(StoreError),
+    /// No calls are allowed for now.
+    Budget { api: Api, after: Duration },
+    /// An API is out.
+    Outage { api: Api, message: String },
+    /// Nothing is left but creates whose outcome is unclear.
+    Settle { until: pandaport_store::Micros },
+    /// The sync can't go on, and waiting won't help.
+    Failed(Failure),
+}
+
+/// A failure a person has to mend.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) reason: &'static str,
+    pub(crate) message: String,
+    /// What breaks the mapping (rule 15).
+    pub(crate) broken: Option<String>,
+    /// A 401 or 403 from the calls every sync needs: it counts against the connection.
+    pub(crate) credentials_refused: bool,
+}
+
+/// Which side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Api {
+    Kandji,
+    AssetPanda,
+}
+
+impl Api {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Kandji => "Kandji",
+            Self::AssetPanda => "Asset Panda",
+        }
+    }
+}
+
+/// How long to wait after a 429 that does not say how long.
+const UNSAID_RATE_LIMIT_PAUSE: Duration = Duration::from_secs(60);
+
+impl Halt {
+    /// What a failed call means for the sync.
+    pub(crate) fn from_call(api: Api, error: &SendError) -> Self {
+        let name = api.name();
+        match error.kind {
+            ErrorKind::DeadlinePassed => Self::TimeUp,
+            ErrorKind::BudgetEmpty | ErrorKind::RateLimited => {
+                Self::Budget { api, after: error.retry_after.unwrap_or(UNSAID_RATE_LIMIT_PAUSE) }
+            }
+            ErrorKind::Unavailable => {
+                Self::Store(StoreError::Unavailable { message: error.message.clone(), disk_full: false })
+            }
+            ErrorKind::Unauthorized => Self::refused_credentials(
+                "TOKEN_REFUSED",
+                format!("{name} refused the credentials: {error}. Enter new ones with ConfigureConnection"),
+            ),
+            ErrorKind::Forbidden => Self::refused_credentials(
+                "PERMISSION_MISSING",
+                format!("{name} does not permit this call: {error}. Give the token the permission; TestConnection says which"),
+            ),
+            ErrorKind::HostNotAllowed => Self::failed("HOST_NOT_ALLOWED", error.to_string()),
+            ErrorKind::NotFound => Self::failed(
+                "NOT_AN_API",
+                format!("{name} does not know this address: {error}. Check the base URL with TestConnection"),
+            ),
+            ErrorKind::Refused => Self::failed("REQUEST_REFUSED", format!("{name} refused the request: {error}")),
+            _ => Self::Outage { api, message: error.to_string() },
+        }
+    }
+
+    pub(crate) fn failed(reason: &'static str, message: String) -> Self {
+        Self::Failed(Failure { reason, message, broken: None, credentials_refused: false })
+    }
+
+    fn refused_credentials(reason: &'static str, message: String) -> Self {
+        Self::Failed(Failure { reason, message, broken: None, credentials_refused: true })
+    }
+}
+
+impl From<StoreError> for Halt {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::FenceLost => Self::FenceLost,
+            other => Self::Store(other),
+        }
+    }
+}
+
+/// The pause before an API that is out is asked again: 5 s, doubled each time, at most 5 minutes.
+pub(crate) fn outage_pause(pauses_made: i64) -> Duration {
+    let doublings = u32::try_from(pauses_made.clamp(0, 6)).unwrap_or(6);
+    Duration::from_secs(5).saturating_mul(2_u32.saturating_pow(doublings)).min(Duration::from_secs(300))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_five_minutes() {
+        let pauses: Vec<u64> = (0..8).map(|made| outage_pause(made).as_secs()).collect();
+        assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 300, 300]);
+    }
+}

@@ -1,0 +1,422 @@
+//! DECIDE: for each planned device, what is to be done, by the pure rules of `pandaport_import`.
+
+use std::collections::{HashMap, HashSet};
+
+use pandaport_import::{
+    Baseline, Case, CellSpec, Change, Decision, Forms, FoundRecord, LinkedCase, Projection, RejectReason,
+    WriteRule, decide, identifier_key, passenger_due, record_values,
+};
+use pandaport_store::engine::{CountDeltas, Holder, LinkPut, LinkRow, Op, Rejection, Step, UndecidedRow, flag};
+use pandaport_store::Micros;
+use serde_json::Value;
+
+use crate::halt::{Api, Halt};
+use crate::plan::{Found, FoundSet, WritePlan, json, parse, row_of, wanted};
+use crate::run::Run;
+
+/// Devices decided on in one transaction.
+const AT_ONCE: i64 = 200;
+
+pub(crate) async fn run(run: &mut Run) -> Result<(), Halt> {
+    let projector = run.projector();
+    let cells = projector.cells().to_vec();
+    loop {
+        run.in_time()?;
+        let rows = run.store.next_undecided(&run.slice, AT_ONCE).await?;
+        if rows.is_empty() {
+            break;
+        }
+        let mut deciding = Deciding::new(run, &cells, &rows).await?;
+        let mut stopped = None;
+        for row in &rows {
+            if let Err(halt) = deciding.device(row).await {
+                stopped = Some(halt);
+                break;
+            }
+        }
+        let Deciding { ops, counts, .. } = deciding;
+        run.commit(&ops, counts).await?;
+        if let Some(halt) = stopped {
+            return Err(halt);
+        }
+    }
+    if run.slice.guard.dry_run {
+        return Ok(());
+    }
+    let waiting = run.store.step_counts(&run.slice).await?;
+    let batches = |step: Step| {
+        let rows = waiting.iter().find(|it| it.0 == step as i64).map_or(0, |it| it.1);
+        u64::try_from(rows).unwrap_or(0).div_ceil(5)
+    };
+    run.enter("APPLY", Some(batches(Step::Create) + batches(Step::Update))).await
+}
+
+/// A batch of devices being decided on.
+struct Deciding<'a> {
+    run: &'a Run,
+    cells: &'a [CellSpec],
+    /// Who holds the records that were found, by record id.
+    holders: HashMap<String, Holder>,
+    /// Links of devices that are gone or lost to a rival, by serial number: re-enrolment (rule 12).
+    by_serial: HashMap<String, LinkRow>,
+    /// Records taken over or adopted in this batch.
+    taken: HashSet<String>,
+    ops: Vec<Op>,
+    counts: CountDeltas,
+}
+
+impl<'a> Deciding<'a> {
+    async fn new(run: &'a Run, cells: &'a [CellSpec], rows: &[UndecidedRow]) -> Result<Self, Halt> {
+        let mut record_ids = Vec::new();
+        for row in rows {
+            record_ids.extend(found_of(row)?.records.into_iter().map(|it| it.record_id));
+        }
+        let record_ids: Vec<&str> = record_ids.iter().map(String::as_str).collect();
+        let holders = run.store.holders(&run.slice, &record_ids).await?;
+        let serials: Vec<&str> =
+            rows.iter().filter(|row| row.flags & flag::LINKED == 0).filter_map(|row| row.serial_number.as_deref()).collect();
+        let by_serial = run.store.holders_of_serials(&run.slice, &serials).await?;
+        Ok(Self {
+            run,
+            cells,
+            holders: holders.into_iter().map(|it| (it.link.record_id.clone(), it)).collect(),
+            by_serial: by_serial
+                .into_iter()
+                .filter(|it| may_be_taken_over(run, it))
+                .filter_map(|it| Some((it.link.serial_number.clone()?, it.link)))
+                .collect(),
+            taken: HashSet::new(),
+            ops: Vec::new(),
+            counts: CountDeltas::default(),
+        })
+    }
+
+    async fn device(&mut self, row: &UndecidedRow) -> Result<(), Halt> {
+        let wanted = wanted(&row.wanted)?;
+        let mut found = found_of(row)?;
+        if found.more {
+            let message = "more records match this identifier than can be read: make it unique in the collection";
+            self.reject(row, RejectReason::IdentifierAmbiguous, message.to_owned());
+            return Ok(());
+        }
+        let mut link = OwnLink::of(row)?;
+        if link.is_none() {
+            link = self.take_over(row, &found)?;
+        }
+        let has_passengers = self.cells.iter().any(|cell| cell.write_rule == WriteRule::Passenger);
+        let passenger_due = has_passengers
+            && passenger_due(
+                self.run.clock.now(),
+                row.passenger_time.map(Micros::timestamp),
+                self.run.spec.passenger_max_age,
+                &row.device_id,
+            );
+        let mut looked_up = row.found.is_some();
+        loop {
+            let records = self.records(&found, &row.device_id, link.as_ref());
+            let case = Case {
+                cells: self.cells,
+                wanted: &wanted,
+                link: link.as_ref().map(OwnLink::case),
+                found: &records,
+                looked_up,
+                mode: self.run.mode,
+                passenger_due,
+            };
+            match decide(&case) {
+                Decision::MissingRecord => {
+                    let record_id = link.as_ref().map(|it| it.record_id.clone()).unwrap_or_default();
+                    if let Some(record) = self.read_record(&record_id).await? {
+                        found.records.push(record);
+                    } else {
+                        self.ops.push(Op::ClearRecord { device_id: row.device_id.clone() });
+                        link = None;
+                        looked_up = row.found.is_some();
+                    }
+                }
+                Decision::LookUp => {
+                    self.ops.push(Op::Step { device_id: row.device_id.clone(), step: Step::LookUp });
+                    return Ok(());
+                }
+                decision => {
+                    self.keep(row, &wanted, link.as_ref(), decision);
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// A link whose device is gone, or lost its identifier to this one, passes to this one.
+    fn take_over(&mut self, row: &UndecidedRow, found: &FoundSet) -> Result<Option<OwnLink>, Halt> {
+        let run = self.run;
+        let by_record = match found.records.as_slice() {
+            [record] => self.holders.get(&record.record_id).filter(|it| may_be_taken_over(run, it)).map(|it| &it.link),
+            _ => None,
+        };
+        let by_serial = || row.serial_number.as_ref().and_then(|serial| self.by_serial.get(serial));
+        let Some(old) = by_record.or_else(by_serial).filter(|it| it.device_id != row.device_id).cloned() else {
+            return Ok(None);
+        };
+        if !self.taken.insert(old.record_id.clone()) {
+            return Ok(None);
+        }
+        self.ops.push(Op::MoveLink { from: old.device_id.clone(), to: row.device_id.clone() });
+        if let Some(holder) = self.holders.get(&old.record_id).filter(|it| it.rejected) {
+            self.ops.push(self.lost_to(&holder.link, row));
+        }
+        self.holders.remove(&old.record_id);
+        Ok(Some(OwnLink {
+            record_id: old.record_id,
+            baseline: parse("link", &old.cells)?,
+            forms: parse("link", &old.forms)?,
+            dirty: old.flags & flag::DIRTY != 0,
+        }))
+    }
+
+    /// The loser's link went to the winner: what is known of the loser is that it was rejected.
+    fn lost_to(&self, loser: &LinkRow, winner: &UndecidedRow) -> Op {
+        Op::RejectLink(Box::new(Rejection {
+            device_id: loser.device_id.clone(),
+            fingerprint: vec![0; 16],
+            last_enrollment: None,
+            last_check_in: None,
+            serial_number: loser.serial_number.clone(),
+            identifier: winner.identifier.clone(),
+            identifier_key: winner.identifier_key.clone(),
+            quarantined: false,
+            reason: RejectReason::IdentifierDuplicate.as_str(),
+            message: format!("device {} has the same identifier and enrolled later: the record is now its", winner.device_id),
+            time: self.run.now(),
+        }))
+    }
+
+    fn records(&self, found: &FoundSet, device_id: &str, link: Option<&OwnLink>) -> Vec<FoundRecord> {
+        found
+            .records
+            .iter()
+            .map(|record| {
+                let own = link.is_some_and(|it| it.record_id == record.record_id);
+                let held_by = self.holders.get(&record.record_id).filter(|_| !own);
+                FoundRecord {
+                    record_id: record.record_id.clone(),
+                    values: record.values.clone(),
+                    held_by: held_by.map(|it| it.link.device_id.clone()).filter(|it| it != device_id),
+                }
+            })
+            .collect()
+    }
+
+    /// Rule 13: a linked record counts as deleted only when its own GET says so.
+    async fn read_record(&self, record_id: &str) -> Result<Option<Found>, Halt> {
+        let record = self.run.asset_panda.record(&self.run.slice.row.collection_id, record_id).await;
+        let record = record.map_err(|error| Halt::from_call(Api::AssetPanda, &error))?;
+        Ok(record.map(|it| Found { record_id: it.id, values: record_values(self.cells, &it.values) }))
+    }
+
+    fn keep(&mut self, row: &UndecidedRow, wanted: &Projection, link: Option<&OwnLink>, decision: Decision) {
+        let before = link.map(|it| it.baseline.clone()).unwrap_or_default();
+        let forms_before = link.map(|it| it.forms.clone()).unwrap_or_default();
+        match decision {
+            Decision::Reject { reason, message } => self.reject(row, reason, message),
+            Decision::Create { row: changes } => {
+                let baseline = Baseline::default().confirmed(&wanted.cells, &changes, &[]);
+                self.plan(row, Step::Create, "CREATED", None, &changes, baseline, Forms::default());
+            }
+            Decision::Adopt { record_id, changes, differences, equal } => {
+                let known = before.confirmed(&wanted.cells, &[], &equal);
+                // The link is made before the update is sent, and dirty until it is confirmed (rule 4).
+                let put = self.link_put(row, &record_id, &known, &forms_before, !changes.is_empty(), Some(false));
+                self.ops.push(Op::PutLink(Box::new(put)));
+                let listed = listed(&changes, &differences);
+                if changes.is_empty() {
+                    self.counts.adopted += 1;
+                    self.done(row, "ADOPTED", Some(record_id), Some(listed));
+                } else {
+                    let baseline = before.confirmed(&wanted.cells, &changes, &equal);
+                    self.plan_listed(row, Step::Update, "ADOPTED", Some(record_id), &changes, listed, baseline, forms_before);
+                }
+            }
+            Decision::Update { record_id, changes, equal, forms } => {
+                let baseline = before.confirmed(&wanted.cells, &changes, &equal);
+                self.plan(row, Step::Update, "UPDATED", Some(record_id), &changes, baseline, forms.unwrap_or(forms_before));
+            }
+            Decision::Unchanged { equal, forms } => {
+                let cells = (!equal.is_empty()).then(|| json(&before.confirmed(&wanted.cells, &[], &equal)));
+                self.ops.push(Op::KeepLink {
+                    device_id: row.device_id.clone(),
+                    fingerprint: row.fingerprint.clone(),
+                    cells,
+                    forms: forms.as_ref().map(json),
+                    passenger_time: Some(self.run.now()),
+                });
+                self.ops.push(Op::Drop { device_id: row.device_id.clone() });
+                self.counts.unchanged += 1;
+            }
+            Decision::MissingRecord | Decision::LookUp => {}
+        }
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "a write plan has these parts; a struct for one caller says no more")]
+    fn plan(
+        &mut self,
+        row: &UndecidedRow,
+        step: Step,
+        outcome: &'static str,
+        record_id: Option<String>,
+        changes: &[Change],
+        baseline: Baseline,
+        forms: Forms,
+    ) {
+        self.plan_listed(row, step, outcome, record_id, changes, listed(changes, &[]), baseline, forms);
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "as above")]
+    fn plan_listed(
+        &mut self,
+        row: &UndecidedRow,
+        step: Step,
+        outcome: &'static str,
+        record_id: Option<String>,
+        changes: &[Change],
+        listed: String,
+        baseline: Baseline,
+        forms: Forms,
+    ) {
+        if self.run.slice.guard.dry_run {
+            // Rule 14: the record says what would happen.
+            match outcome {
+                "CREATED" => self.counts.created += 1,
+                "ADOPTED" => self.counts.adopted += 1,
+                _ => self.counts.updated += 1,
+            }
+            self.done(row, outcome, record_id, Some(listed));
+            return;
+        }
+        let plan = WritePlan { row: row_of(changes), baseline, forms, outcome: outcome.to_owned() };
+        self.ops.push(Op::Plan { device_id: row.device_id.clone(), step, plan: json(&plan), changes: listed, record_id });
+    }
+
+    fn done(&mut self, row: &UndecidedRow, outcome: &'static str, record_id: Option<String>, changes: Option<String>) {
+        self.ops.push(Op::Done {
+            device_id: row.device_id.clone(),
+            outcome,
+            reason: None,
+            message: None,
+            record_id,
+            changes,
+        });
+    }
+
+    fn reject(&mut self, row: &UndecidedRow, reason: RejectReason, message: String) {
+        self.counts.rejected += 1;
+        self.ops.push(Op::RejectLink(Box::new(Rejection {
+            device_id: row.device_id.clone(),
+            fingerprint: row.fingerprint.clone(),
+            last_enrollment: row.last_enrollment,
+            last_check_in: row.last_check_in,
+            serial_number: row.serial_number.clone(),
+            identifier: row.identifier.clone(),
+            identifier_key: row.identifier_key.clone(),
+            quarantined: reason.is_quarantined(),
+            reason: reason.as_str(),
+            message: message.clone(),
+            time: self.run.now(),
+        })));
+        self.ops.push(Op::Done {
+            device_id: row.device_id.clone(),
+            outcome: "REJECTED",
+            reason: Some(reason.as_str()),
+            message: Some(message),
+            record_id: row.record_id.clone(),
+            changes: None,
+        });
+    }
+
+    fn link_put(
+        &self,
+        row: &UndecidedRow,
+        record_id: &str,
+        baseline: &Baseline,
+        forms: &Forms,
+        dirty: bool,
+        created_by_us: Option<bool>,
+    ) -> LinkPut {
+        let identifier = row.identifier.clone().unwrap_or_default();
+        LinkPut {
+            device_id: row.device_id.clone(),
+            fingerprint: row.fingerprint.clone(),
+            last_enrollment: row.last_enrollment,
+            last_check_in: row.last_check_in,
+            passenger_time: None,
+            dirty,
+            serial_number: row.serial_number.clone(),
+            identifier_key: identifier_key(&identifier),
+            identifier,
+            record_id: record_id.to_owned(),
+            cells: json(baseline),
+            forms: json(forms),
+            created_by_us,
+            confirmed_time: Some(self.run.now()),
+            seen: true,
+        }
+    }
+}
+
+/// A link passes on when its device lost its identifier to a rival in this sync, or is absent from a complete read.
+fn may_be_taken_over(run: &Run, holder: &Holder) -> bool {
+    holder.rejected || (!holder.present && run.checkpoint.incomplete.is_none())
+}
+
+/// The link a device has or takes over.
+struct OwnLink {
+    record_id: String,
+    baseline: Baseline,
+    forms: Forms,
+    dirty: bool,
+}
+
+impl OwnLink {
+    fn of(row: &UndecidedRow) -> Result<Option<Self>, Halt> {
+        let (Some(record_id), Some(cells), Some(forms)) = (&row.record_id, &row.cells, &row.forms) else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            record_id: record_id.clone(),
+            baseline: parse("link", cells)?,
+            forms: parse("link", forms)?,
+            dirty: row.flags & flag::DIRTY != 0,
+        }))
+    }
+
+    fn case(&self) -> LinkedCase<'_> {
+        LinkedCase { record_id: &self.record_id, baseline: &self.baseline, forms: &self.forms, dirty: self.dirty }
+    }
+}
+
+fn found_of(row: &UndecidedRow) -> Result<FoundSet, Halt> {
+    row.found.as_deref().map_or(Ok(FoundSet::default()), |text| parse("look-up", text))
+}
+
+/// Changes as a record lists them: what was written, and what an adoption found different and left.
+fn listed(changes: &[Change], differences: &[pandaport_import::Difference]) -> String {
+    let mut listed: Vec<Value> = changes
+        .iter()
+        .map(|it| change(&it.column_id, it.source_field.key(), it.old.as_ref(), Some(&it.new)))
+        .collect();
+    listed.extend(differences.iter().map(|it| change(&it.column_id, it.source_field.key(), Some(&it.present), None)));
+    json(&listed)
+}
+
+fn change(column_id: &str, source_field: &str, old: Option<&Value>, new: Option<&Value>) -> Value {
+    let mut change = serde_json::Map::new();
+    change.insert("column_id".into(), column_id.into());
+    change.insert("source_field".into(), source_field.into());
+    if let Some(old) = old {
+        change.insert("old_value".into(), old.clone());
+    }
+    if let Some(new) = new {
+        change.insert("new_value".into(), new.clone());
+    }
+    Value::Object(change)
+}
+

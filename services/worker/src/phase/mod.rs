@@ -1,0 +1,10 @@
+//! The phases of a sync (DESIGN 3), one file each.
+
+pub(crate) mod apply;
+pub(crate) mod decide;
+pub(crate) mod lookup;
+pub(crate) mod read;
+pub(crate) mod resolve;
+pub(crate) mod schema;
+pub(crate) mod settle;
+pub(crate) mod users;

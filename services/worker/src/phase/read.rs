@@ -1,0 +1,246 @@
+//! READ: the devices, page by page (rule 2). Each is projected and compared by fingerprint: equal ones get a
+//! seen-mark, the others become PLANNED records.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use pandaport_import::{Identifier, Projector, RejectReason, identifier_key, passenger_due};
+use pandaport_kandji::{Crawl, CrawlState, Device, DevicePage, PageEntry, Taken, Unreadable};
+use pandaport_outbound::SendError;
+use pandaport_store::engine::{
+    CountDeltas, NarrowLink, Op, PageState, PageWrite, PlannedRow, Progress, Rejection, SeenDevice, flag,
+};
+use pandaport_store::Micros;
+use tokio::task::JoinSet;
+
+use crate::device::{KandjiDevice, user_id, value};
+use crate::halt::{Api, Halt};
+use crate::plan::json;
+use crate::run::Run;
+
+/// Devices on a page: the most Kandji gives.
+const PAGE: u32 = 300;
+
+/// How often a quarantined device is sent again without a change (rule 5).
+const RETRY_QUARANTINED: Duration = Duration::from_secs(24 * 60 * 60);
+
+pub(crate) async fn run(run: &mut Run) -> Result<(), Halt> {
+    super::users::run(run).await?;
+    let last_known_size = run.slice.row.fleet_size.and_then(|it| u64::try_from(it).ok());
+    let mut crawl = run.checkpoint.crawl.take().unwrap_or_else(|| Crawl::new(PAGE, last_known_size));
+    let outcome = crawl_devices(run, &mut crawl).await;
+    run.checkpoint.crawl = Some(crawl);
+    outcome?;
+    let crawl = run.checkpoint.crawl.take();
+    let received = crawl.as_ref().map_or(0, Crawl::received);
+    let size = match crawl.map(|it| it.state()) {
+        Some(CrawlState::Incomplete { reason }) => {
+            tracing::warn!(reason, "the fleet was not read to the end: what was read is written, nothing counts as gone");
+            run.checkpoint.incomplete = Some(reason.clone());
+            None
+        }
+        _ => Some(received),
+    };
+    let progress = Progress { phase: Some("RESOLVE"), ..run.progress(CountDeltas::default()) };
+    let cancel = run.store.finish_read(&run.slice, size, &progress).await?;
+    "RESOLVE".clone_into(&mut run.slice.row.phase);
+    if cancel { Err(Halt::Cancelled) } else { Ok(()) }
+}
+
+/// Asks for pages as soon as their offsets are known, and takes them in their order.
+async fn crawl_devices(run: &mut Run, crawl: &mut Crawl) -> Result<(), Halt> {
+    let projector = run.projector();
+    let mut asked: JoinSet<(u64, Result<DevicePage, SendError>)> = JoinSet::new();
+    let mut in_flight: HashSet<u64> = HashSet::new();
+    let mut held: BTreeMap<u64, DevicePage> = BTreeMap::new();
+    while matches!(crawl.state(), CrawlState::Reading) {
+        let wanted = crawl.wanted();
+        held.retain(|offset, _| wanted.contains(offset));
+        if let Some(page) = wanted.first().and_then(|offset| held.remove(offset)) {
+            let offset = wanted[0];
+            take_page(run, crawl, &projector, offset, &page).await?;
+            continue;
+        }
+        if !run.deadline.is_up() {
+            for offset in wanted {
+                if held.contains_key(&offset) || !in_flight.insert(offset) {
+                    continue;
+                }
+                let kandji = run.clients.kandji.clone();
+                asked.spawn(async move { (offset, kandji.devices(offset, PAGE).await) });
+            }
+        }
+        let Some(answer) = asked.join_next().await else { return Err(Halt::TimeUp) };
+        let (offset, page) = answer.map_err(|error| Halt::Outage { api: Api::Kandji, message: error.to_string() })?;
+        in_flight.remove(&offset);
+        held.insert(offset, page.map_err(|error| Halt::from_call(Api::Kandji, &error))?);
+    }
+    Ok(())
+}
+
+async fn take_page(
+    run: &mut Run,
+    crawl: &mut Crawl,
+    projector: &Projector,
+    offset: u64,
+    page: &DevicePage,
+) -> Result<(), Halt> {
+    let ids: Vec<&str> = page.entries.iter().map(PageEntry::identity).collect();
+    let Taken::Fresh { skip } = crawl.accept(offset, &ids, page.total) else { return Ok(()) };
+    let entries = &page.entries[skip..];
+    let ids = &ids[skip..];
+    let users: Vec<&str> = if run.checkpoint.users == crate::checkpoint::Users::Done && maps_user_active(run) {
+        entries.iter().filter_map(|entry| if let PageEntry::Device(it) = entry { user_id(it) } else { None }).collect()
+    } else {
+        Vec::new()
+    };
+    let known = run.store.page_state(run.slice.guard, run.slice.row.mapping_id, ids, &users).await?;
+    let mut taking = PageTaking { run, projector, known: &known, write: PageWrite::default(), counts: CountDeltas::default(), passengers: 0, on_page: HashSet::new() };
+    for entry in entries {
+        taking.entry(entry);
+    }
+    let PageTaking { write, counts, passengers, .. } = taking;
+    run.checkpoint.passengers += passengers;
+    // The crawl's own place is kept with what its page brought, or not at all.
+    run.checkpoint.crawl = Some(crawl.clone());
+    let progress = run.progress(counts);
+    let cancel = run.store.save_page(&run.slice, &write, &progress).await?;
+    run.got_on = true;
+    if cancel { Err(Halt::Cancelled) } else { Ok(()) }
+}
+
+fn maps_user_active(run: &Run) -> bool {
+    run.spec.pairs.iter().any(|pair| pair.source_field == pandaport_import::SourceField::UserActive)
+}
+
+/// One page being sorted into what is as it was and what is to be decided on.
+struct PageTaking<'a> {
+    run: &'a Run,
+    projector: &'a Projector,
+    known: &'a PageState,
+    write: PageWrite,
+    counts: CountDeltas,
+    passengers: u64,
+    on_page: HashSet<&'a str>,
+}
+
+impl<'a> PageTaking<'a> {
+    fn entry(&mut self, entry: &'a PageEntry) {
+        let id = entry.identity();
+        let link = self.known.links.get(id);
+        let seen_already = link.is_some_and(|it| it.seen_sync == Some(self.run.slice.guard.sync_id));
+        if seen_already || self.known.taken.contains(id) || !self.on_page.insert(id) {
+            return;
+        }
+        self.counts.read += 1;
+        match entry {
+            PageEntry::Device(device) => self.device(device, link),
+            PageEntry::Unreadable(unreadable) => self.unreadable(unreadable, link),
+        }
+    }
+
+    fn device(&mut self, device: &Device, link: Option<&NarrowLink>) {
+        let seen = SeenDevice {
+            device_id: device.device_id.clone(),
+            last_enrollment: value(&device.last_enrollment).copied().map(Micros::from),
+            last_check_in: value(&device.last_check_in).copied().map(Micros::from),
+        };
+        let source = KandjiDevice { device, active_users: &self.known.users };
+        let print = self.projector.fingerprint(&source);
+        let same = link.is_some_and(|link| link.fingerprint == print.fingerprint);
+        if link.is_some() || self.run.slice.guard.dry_run {
+            self.write.seen.push(seen.clone());
+        }
+        if let (true, Some(link)) = (same, link) {
+            match self.leave_alone(link) {
+                Some(Left::Unchanged) => return self.counts.unchanged += 1,
+                Some(Left::StillRejected) => return self.counts.still_rejected += 1,
+                None => {}
+            }
+        }
+        let identifier = match &print.identifier {
+            Identifier::Value(value) => Some(value.clone().into_owned()),
+            Identifier::Empty | Identifier::Unknown => None,
+        };
+        let wanted = self.projector.project(&source);
+        let unfit = wanted.cells.iter().any(|cell| matches!(cell, pandaport_import::Cell::Unfit(_)));
+        self.write.planned.push(PlannedRow {
+            device: seen,
+            look_up: identifier.is_some() && !unfit,
+            identifier_key: identifier.as_deref().map(identifier_key),
+            identifier,
+            serial_number: value(&device.serial_number).cloned(),
+            fingerprint: print.fingerprint,
+            wanted: Some(json(&wanted)),
+            rejected: None,
+        });
+    }
+
+    /// Whether a device with the values it had is to be left alone.
+    fn leave_alone(&mut self, link: &NarrowLink) -> Option<Left> {
+        let run = self.run;
+        let full = run.mode == pandaport_import::Mode::Full;
+        if link.flags & flag::QUARANTINED != 0 {
+            let refused = self.known.refused.get(&link.device_id);
+            let due = refused.is_none_or(|refused| run.now().since(*refused) >= RETRY_QUARANTINED);
+            return if full || due || run.slice.row.retry_rejected { None } else { Some(Left::StillRejected) };
+        }
+        if full || link.flags & (flag::DIRTY | flag::REJECTED) != 0 || link.flags & flag::LINKED == 0 {
+            return None;
+        }
+        if self.passenger_due(link) { None } else { Some(Left::Unchanged) }
+    }
+
+    /// Rule 9: PASSENGER columns alone cause a write only once in a while, and only so many in one sync.
+    fn passenger_due(&mut self, link: &NarrowLink) -> bool {
+        let run = self.run;
+        let has_passengers =
+            run.spec.pairs.iter().any(|pair| pair.write_rule == pandaport_import::WriteRule::Passenger);
+        if !has_passengers || run.checkpoint.passengers + self.passengers >= run.passenger_cap {
+            return false;
+        }
+        let last = link.passenger_time.map(Micros::timestamp);
+        let due = passenger_due(run.clock.now(), last, run.spec.passenger_max_age, &link.device_id);
+        self.passengers += u64::from(due);
+        due
+    }
+
+    fn unreadable(&mut self, entry: &Unreadable, link: Option<&NarrowLink>) {
+        let seen = SeenDevice { device_id: entry.identity.clone(), last_enrollment: None, last_check_in: None };
+        if link.is_some() || self.run.slice.guard.dry_run {
+            self.write.seen.push(seen.clone());
+        }
+        self.counts.rejected += 1;
+        let reason = RejectReason::Unreadable.as_str();
+        self.write.rejections.push(Op::RejectLink(Box::new(Rejection {
+            device_id: entry.identity.clone(),
+            // A device that can be read again is decided on anew: REJECTED is looked at in each sync.
+            fingerprint: vec![0; 16],
+            last_enrollment: None,
+            last_check_in: None,
+            serial_number: entry.serial_number.clone(),
+            identifier: None,
+            identifier_key: None,
+            quarantined: false,
+            reason,
+            message: entry.reason.clone(),
+            time: self.run.now(),
+        })));
+        self.write.planned.push(PlannedRow {
+            device: seen,
+            identifier: None,
+            identifier_key: None,
+            serial_number: entry.serial_number.clone(),
+            fingerprint: [0; 16],
+            wanted: None,
+            look_up: false,
+            rejected: Some((reason, entry.reason.clone())),
+        });
+    }
+}
+
+enum Left {
+    Unchanged,
+    StillRejected,
+}
+

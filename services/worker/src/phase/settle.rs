@@ -1,0 +1,188 @@
+//! Creates whose outcome is unclear: looked up until they are found, or until it is certain that they were not
+//! applied (rule 3). They belong to the mapping: an earlier sync's are settled here as well.
+
+use pandaport_import::{RejectReason, same};
+use pandaport_store::engine::{CountDeltas, IntentRow, Op, Rejection, Step};
+
+use super::apply::{LinkOf, confirmed_link};
+use super::lookup::{GROUP, look_up, text_of};
+use crate::halt::Halt;
+use crate::plan::{FoundSet, IntentPayload, parse};
+use crate::run::Run;
+
+/// Looks up the intents that are due. Called only while nothing of this slice is in flight.
+pub(crate) async fn run(run: &mut Run) -> Result<(), Halt> {
+    if run.slice.guard.dry_run {
+        return Ok(());
+    }
+    let projector = run.projector();
+    loop {
+        run.in_time()?;
+        let limit = i64::try_from(GROUP).unwrap_or(i64::MAX);
+        let due = run.store.due_intents(run.slice.guard, run.slice.row.mapping_id, run.now(), limit).await?;
+        if due.is_empty() {
+            break;
+        }
+        let identifiers: Vec<String> = due.iter().map(|it| it.identifier.clone()).collect();
+        let found = look_up(run, projector.cells(), &identifiers).await?;
+        let mut settling = Settling { run, ops: Vec::new(), counts: CountDeltas::default(), cells: projector.cells() };
+        for (intent, found) in due.iter().zip(&found) {
+            settling.intent(intent, found)?;
+        }
+        let Settling { ops, counts, .. } = settling;
+        run.commit(&ops, counts).await?;
+    }
+    run.store.align_with_intents(&run.slice).await?;
+    Ok(())
+}
+
+struct Settling<'a> {
+    run: &'a Run,
+    cells: &'a [pandaport_import::CellSpec],
+    ops: Vec<Op>,
+    counts: CountDeltas,
+}
+
+impl Settling<'_> {
+    fn intent(&mut self, intent: &IntentRow, found: &FoundSet) -> Result<(), Halt> {
+        let payload: IntentPayload = parse("intent", &intent.payload)?;
+        if found.records.is_empty() && !found.more {
+            self.absent(intent, &payload);
+            return Ok(());
+        }
+        if let ([record], None) = (found.records.as_slice(), &payload.refused)
+            && self.is_what_we_sent(&payload, &record.values)
+        {
+            self.applied(intent, &payload, record.record_id.clone());
+            return Ok(());
+        }
+        // Somebody else's record, or several: decided on like any other look-up.
+        self.ops.push(Op::DropIntent { device_id: intent.device_id.clone() });
+        self.decide_anew(intent);
+        Ok(())
+    }
+
+    /// Whether the record has, by type, the values that were sent.
+    fn is_what_we_sent(&self, payload: &IntentPayload, values: &[Option<serde_json::Value>]) -> bool {
+        self.cells.iter().zip(values).enumerate().all(|(at, (cell, present))| {
+            match (payload.plan.row.get(&cell.column_id), present) {
+                (None, _) => true,
+                (Some(sent), Some(present)) if at == 0 => text_of(sent) == text_of(present),
+                (Some(sent), Some(present)) => same(&cell.column_type, sent, present),
+                (Some(_), None) => false,
+            }
+        })
+    }
+
+    fn applied(&mut self, intent: &IntentRow, payload: &IntentPayload, record_id: String) {
+        let ours = self.is_this_syncs(intent);
+        let of = LinkOf {
+            device_id: &intent.device_id,
+            serial_number: intent.serial_number.as_deref(),
+            identifier: &intent.identifier,
+            created: true,
+            seen: intent.step.is_some(),
+        };
+        self.ops.push(Op::PutLink(Box::new(confirmed_link(self.run, payload, of, record_id.clone()))));
+        self.ops.push(Op::DropIntent { device_id: intent.device_id.clone() });
+        if ours {
+            self.counts.created += 1;
+            self.ops.push(Op::Done {
+                device_id: intent.device_id.clone(),
+                outcome: "CREATED",
+                reason: None,
+                message: None,
+                record_id: Some(record_id),
+                changes: None,
+            });
+        } else {
+            self.decide_anew(intent);
+        }
+    }
+
+    /// Not there. It counts as not applied only at the last look; a unique column needs but one.
+    fn absent(&mut self, intent: &IntentRow, payload: &IntentPayload) {
+        let run = self.run;
+        let device_id = intent.device_id.clone();
+        let looks = intent.looks + 1;
+        let made = usize::try_from(looks).unwrap_or(usize::MAX);
+        let last_look = run.look_time(intent.sent_time, run.settle.len().saturating_sub(1)).unwrap_or(intent.sent_time);
+        let one_is_enough = run.identifier_is_unique() && payload.refused.is_none() && !intent.applied;
+        let was_last = one_is_enough || made >= run.settle.len() && run.now() >= last_look || run.now() >= last_look;
+        if !was_last {
+            let next = run.look_time(intent.sent_time, made).unwrap_or(last_look).max(run.now());
+            self.ops.push(Op::LookAgain { device_id, looks, next_look_time: next, applied: false });
+        } else if intent.applied {
+            // It was written: it is looked for again in the next sync, and never created again.
+            let next = run.now().plus(run.settle.last().copied().unwrap_or_default());
+            self.ops.push(Op::LookAgain { device_id: device_id.clone(), looks, next_look_time: next, applied: true });
+            if self.is_this_syncs(intent) {
+                self.counts.created += 1;
+                self.ops.push(Op::Done {
+                    device_id,
+                    outcome: "CREATED",
+                    reason: None,
+                    message: Some("Asset Panda confirmed the record; its id is not known yet".into()),
+                    record_id: None,
+                    changes: None,
+                });
+            }
+        } else if let Some(message) = &payload.refused {
+            self.taken(intent, payload, message);
+        } else {
+            self.ops.push(Op::DropIntent { device_id: device_id.clone() });
+            if self.is_this_syncs(intent) {
+                self.ops.push(Op::Step { device_id, step: Step::Create });
+            } else {
+                self.decide_anew(intent);
+            }
+        }
+    }
+
+    /// Refused as not unique, and no look finds whose the value is.
+    fn taken(&mut self, intent: &IntentRow, payload: &IntentPayload, refusal: &str) {
+        let reason = RejectReason::IdentifierTaken.as_str();
+        let message = format!(
+            "Asset Panda refused the row (\"{refusal}\"), but no record with identifier \"{}\" is found: it may be in the \
+             recycle bin or hidden from this key",
+            intent.identifier
+        );
+        self.ops.push(Op::DropIntent { device_id: intent.device_id.clone() });
+        if intent.step.is_none() {
+            return;
+        }
+        self.counts.rejected += 1;
+        self.ops.push(Op::RejectLink(Box::new(Rejection {
+            device_id: intent.device_id.clone(),
+            fingerprint: payload.fingerprint.clone(),
+            last_enrollment: payload.last_enrollment,
+            last_check_in: payload.last_check_in,
+            serial_number: intent.serial_number.clone(),
+            identifier: Some(intent.identifier.clone()),
+            identifier_key: Some(intent.identifier_key.clone()),
+            quarantined: false,
+            reason,
+            message: message.clone(),
+            time: self.run.now(),
+        })));
+        self.ops.push(Op::Done {
+            device_id: intent.device_id.clone(),
+            outcome: "REJECTED",
+            reason: Some(reason),
+            message: Some(message),
+            record_id: None,
+            changes: None,
+        });
+    }
+
+    fn is_this_syncs(&self, intent: &IntentRow) -> bool {
+        intent.sync_id == self.run.slice.guard.sync_id && intent.step == Some(Step::Unclear as i64)
+    }
+
+    /// A record of this sync that waited for the intent goes back to its look-up.
+    fn decide_anew(&mut self, intent: &IntentRow) {
+        if intent.step.is_some_and(|step| step != Step::Done as i64) {
+            self.ops.push(Op::Step { device_id: intent.device_id.clone(), step: Step::LookUp });
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! What sending and confirming a write need, kept with its record between the two.
+
+use std::collections::BTreeMap;
+
+use pandaport_import::{Baseline, Change, Forms, Projection};
+use pandaport_store::Micros;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A write that was decided on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct WritePlan {
+    /// The columns to send.
+    pub(crate) row: BTreeMap<String, Value>,
+    /// What is confirmed once it is written.
+    pub(crate) baseline: Baseline,
+    /// The forms once it is written.
+    #[serde(default)]
+    pub(crate) forms: Forms,
+    /// `CREATED`, `ADOPTED` or `UPDATED`.
+    pub(crate) outcome: String,
+}
+
+/// An intent's payload: a create must be confirmed even when its sync is long gone.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct IntentPayload {
+    pub(crate) plan: WritePlan,
+    pub(crate) fingerprint: Vec<u8>,
+    pub(crate) last_enrollment: Option<Micros>,
+    pub(crate) last_check_in: Option<Micros>,
+    /// What Asset Panda said when it refused the row as not unique: a look-up is to explain it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) refused: Option<String>,
+}
+
+/// What a look-up of one identifier found.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct FoundSet {
+    pub(crate) records: Vec<Found>,
+    /// There are more than could be read: which of them are exact matches is not known.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) more: bool,
+}
+
+/// A record that a look-up found, its values in cell order.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Found {
+    pub(crate) record_id: String,
+    pub(crate) values: Vec<Option<Value>>,
+}
+
+/// The columns a list of changes sends.
+pub(crate) fn row_of(changes: &[Change]) -> BTreeMap<String, Value> {
+    changes.iter().map(|change| (change.column_id.clone(), change.new.clone())).collect()
+}
+
+/// Anything of ours as JSON text.
+pub(crate) fn json<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("our own plain values have a JSON form")
+}
+
+/// What we wrote ourselves, read back.
+pub(crate) fn parse<'a, T: Deserialize<'a>>(what: &'static str, text: &'a str) -> Result<T, crate::halt::Halt> {
+    serde_json::from_str(text).map_err(|error| crate::halt::Halt::Store(pandaport_store::StoreError::corrupt(what, error)))
+}
+
+/// The projection a record keeps.
+pub(crate) fn wanted(text: &str) -> Result<Projection, crate::halt::Halt> {
+    parse("projection", text)
+}

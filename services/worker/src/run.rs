@@ -1,0 +1,96 @@
+//! What the phases of one slice share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pandaport_asset_panda::ScopedClient;
+use pandaport_import::{CellSpec, MappingSpec, Mode, Projector};
+use pandaport_store::engine::{CountDeltas, Op, Progress, Slice};
+use pandaport_store::{Micros, Store};
+use pandaport_upstream::Clients;
+
+use crate::checkpoint::Checkpoint;
+use crate::clock::Clock;
+use crate::deadline::Deadline;
+use crate::halt::Halt;
+use crate::plan::json;
+
+/// A slice at work.
+pub(crate) struct Run {
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) deadline: Arc<Deadline>,
+    pub(crate) slice: Slice,
+    pub(crate) clients: Clients,
+    pub(crate) asset_panda: ScopedClient,
+    pub(crate) spec: MappingSpec,
+    pub(crate) mode: Mode,
+    pub(crate) checkpoint: Checkpoint,
+    pub(crate) http_timeout: Duration,
+    pub(crate) settle: Vec<Duration>,
+    /// Devices that may be written in one sync only because their PASSENGER columns are due (rule 9).
+    pub(crate) passenger_cap: u64,
+    /// Whether this slice got anything done: an outage before that is over.
+    pub(crate) got_on: bool,
+}
+
+impl Run {
+    pub(crate) fn now(&self) -> Micros {
+        self.clock.now().into()
+    }
+
+    /// Rule 7: no further piece of work once the slice's time is up.
+    pub(crate) fn in_time(&self) -> Result<(), Halt> {
+        if self.deadline.is_up() { Err(Halt::TimeUp) } else { Ok(()) }
+    }
+
+    /// The progress since the last write, and where the sync stands now.
+    pub(crate) fn progress(&self, counts: CountDeltas) -> Progress {
+        let calls = self.clients.calls.take();
+        Progress {
+            checkpoint: Some(json(&self.checkpoint)),
+            counts,
+            calls_kandji: calls.kandji,
+            calls_asset_panda: calls.asset_panda,
+            ..Progress::default()
+        }
+    }
+
+    /// Applies changes with the progress.
+    pub(crate) async fn commit(&mut self, ops: &[Op], counts: CountDeltas) -> Result<(), Halt> {
+        let progress = self.progress(counts);
+        let cancel = self.store.commit(&self.slice, ops, &progress).await?;
+        self.got_on = true;
+        if cancel { Err(Halt::Cancelled) } else { Ok(()) }
+    }
+
+    /// Goes to another phase.
+    pub(crate) async fn enter(&mut self, phase: &'static str, calls_left: Option<u64>) -> Result<(), Halt> {
+        let progress = Progress { phase: Some(phase), calls_left, ..self.progress(CountDeltas::default()) };
+        let cancel = self.store.checkpoint(self.slice.guard, &progress).await?;
+        phase.clone_into(&mut self.slice.row.phase);
+        if cancel { Err(Halt::Cancelled) } else { Ok(()) }
+    }
+
+    pub(crate) fn projector(&self) -> Projector {
+        Projector::new(&self.spec, &self.checkpoint.columns)
+    }
+
+    /// The columns whose values matter, identifier first.
+    pub(crate) fn column_ids(cells: &[CellSpec]) -> Vec<String> {
+        cells.iter().map(|cell| cell.column_id.clone()).collect()
+    }
+
+    /// Whether Asset Panda itself refuses a second record with the same identifier.
+    pub(crate) fn identifier_is_unique(&self) -> bool {
+        self.checkpoint
+            .columns
+            .iter()
+            .any(|column| column.id == self.spec.identifier.column_id && column.unique == Some(true))
+    }
+
+    /// When a look `looks` times after sending is due (rule 3); `None` past the last.
+    pub(crate) fn look_time(&self, sent: Micros, looks: usize) -> Option<Micros> {
+        self.settle.get(looks).map(|after| sent.plus(self.http_timeout).plus(*after))
+    }
+}
