@@ -105,6 +105,9 @@ pub const MATCH_ANY: &str = "Any";
 /// Operator for equality (INF). It may match more loosely: callers compare each row themselves.
 pub const OPERATOR_EQUALS: &str = "equals";
 
+/// Operator for containment (DOC). Every value is assumed to contain the empty text (INF).
+pub const OPERATOR_CONTAINS: &str = "contains";
+
 /// Most filters in one search (UNKNOWN).
 pub const SEARCH_FILTERS: usize = 50;
 
@@ -128,6 +131,14 @@ pub const WRITE_BATCH: usize = 5;
 
 /// Most characters kept of the API's message about a row (ours).
 pub const MESSAGE_CHARS: usize = 500;
+
+/// Whether a row's refusal says that its value is taken (UNKNOWN how it says so). A look-up follows such a refusal,
+/// so a wrong guess costs a call and no more.
+#[must_use]
+pub fn says_not_unique(message: &str) -> bool {
+    let message = message.to_lowercase();
+    ["unique", "duplicate", "already exist", "already in use", "already taken"].iter().any(|it| message.contains(it))
+}
 
 /// Key of a row's position in the request, from 0 (CODE).
 pub const ROW_INDEX_KEY: &str = "index";

@@ -12,7 +12,7 @@ use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use crate::assumptions::{RECORD_ID_IN_WRITE, path};
+use crate::assumptions::{MATCH_ANY, OPERATOR_CONTAINS, RECORD_ID_IN_WRITE, path};
 use crate::base_url::policy;
 use crate::record::FoundPage;
 use crate::search::Search;
@@ -199,6 +199,27 @@ impl ScopedClient {
             search.accept(page);
         }
         Ok(search.finish())
+    }
+
+    /// One page of the collection's records, whatever they hold in `column_id`: to look at the data as it is.
+    ///
+    /// # Errors
+    /// If the call failed or its answer is not a search reply.
+    pub async fn sample(
+        &self,
+        collection_id: &str,
+        column_id: &str,
+        from: usize,
+        size: usize,
+    ) -> Result<FoundPage, SendError> {
+        let filters = json!([{"field": column_id, "operator": OPERATOR_CONTAINS, "value": ""}]);
+        let search = json!({"selection": {"matchType": MATCH_ANY, "filters": filters}});
+        let body = self.body(
+            collection_id,
+            [("searchInput", search), ("pagination", json!({"from": from, "size": size}))],
+        );
+        let answer = self.client.send_json(Method::POST, path::SEARCH, &body, Retry::Idempotent).await?;
+        read(&answer)
     }
 
     /// One record with all its values. `None`: the API says 404, so it is deleted (INF) or never was.

@@ -49,6 +49,6 @@ pub use catalog::{Account, Collection, Module};
 pub use client::{AssetPandaClient, Scope, ScopedClient};
 pub use column::{Column, ColumnKind};
 pub use credentials::{Credentials, refused_credentials};
-pub use record::Record;
+pub use record::{FoundPage, Record};
 pub use search::{SearchLimits, SearchOutcome};
 pub use write::{NewRecord, RecordChange, RowResult};

@@ -34,10 +34,11 @@ impl FromReply for Record {
 
 /// One reply of a search.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct FoundPage {
-    pub(crate) records: Vec<Record>,
-    /// How many rows match in all, where the API says it.
-    pub(crate) total: Option<usize>,
+pub struct FoundPage {
+    /// The records on it, with all their values.
+    pub records: Vec<Record>,
+    /// How many match in all, where the API says so.
+    pub total: Option<usize>,
 }
 
 impl FromReply for FoundPage {

@@ -163,11 +163,8 @@ mod tests {
 
     #[test]
     fn seven_fields_may_be_an_identifier() {
-        let allowed: Vec<&str> = SourceField::ALL
-            .into_iter()
-            .filter(|field| field.fitness() != Fitness::No)
-            .map(SourceField::key)
-            .collect();
+        let allowed: Vec<&str> =
+            SourceField::ALL.into_iter().filter(|field| field.fitness() != Fitness::No).map(SourceField::key).collect();
         assert_eq!(
             allowed,
             ["asset_tag", "device_id", "device_name", "serial_number", "user_email", "user_id", "user_name"]

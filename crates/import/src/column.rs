@@ -137,7 +137,17 @@ mod tests {
     #[test]
     fn a_type_survives_its_uri() {
         for name in [
-            "text", "number", "currency", "boolean", "date", "datetime", "email", "url", "select", "multiselect", "person",
+            "text",
+            "number",
+            "currency",
+            "boolean",
+            "date",
+            "datetime",
+            "email",
+            "url",
+            "select",
+            "multiselect",
+            "person",
         ] {
             let uri = format!("{URI_PREFIX}{name}");
             let column_type = ColumnType::from_uri(&uri);

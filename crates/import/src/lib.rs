@@ -43,9 +43,7 @@ pub use duplicates::{Claim, Loser, Settled, settle, winner};
 pub use fingerprint::Fingerprint;
 pub use forms::{Form, Forms};
 pub use identifier::{Identifier, identifier_key};
-pub use mapping::{
-    DEFAULT_PASSENGER_MAX_AGE, DEFAULT_TAG_SEPARATOR, IdentifierPair, MappingSpec, Pair, WriteRule,
-};
+pub use mapping::{DEFAULT_PASSENGER_MAX_AGE, DEFAULT_TAG_SEPARATOR, IdentifierPair, MappingSpec, Pair, WriteRule};
 pub use passenger::passenger_due;
 pub use projection::{Cell, CellSpec, Fingerprinted, Projection, Projector, record_values};
 pub use reasons::RejectReason;

@@ -11,7 +11,8 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::fingerprint::{Fingerprint, Fingerprinter, salt};
 use crate::value::{Written, written};
 use crate::{
-    Column, ColumnType, DEFAULT_TAG_SEPARATOR, Identifier, MappingSpec, Source, SourceField, SourceValue, WriteRule, compare,
+    Column, ColumnType, DEFAULT_TAG_SEPARATOR, Identifier, MappingSpec, Source, SourceField, SourceValue, WriteRule,
+    compare,
 };
 
 /// How much of a value a message shows.

@@ -95,9 +95,8 @@ pub(crate) fn parse_iso(text: &str) -> Option<Moment> {
 
 /// Dates as people and other systems write them. Where month and day could be swapped, the month comes first, as in the
 /// United States, where Asset Panda is at home.
-const DAY_FORMS: [&str; 9] = [
-    "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%Y/%m/%d", "%m-%d-%Y", "%b %d, %Y", "%d %b %Y", "%B %d, %Y", "%d %B %Y",
-];
+const DAY_FORMS: [&str; 9] =
+    ["%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%Y/%m/%d", "%m-%d-%Y", "%b %d, %Y", "%d %b %Y", "%B %d, %Y", "%d %B %Y"];
 
 /// What may follow a date.
 const CLOCK_FORMS: [&str; 4] = ["%H:%M:%S", "%H:%M", "%I:%M:%S %p", "%I:%M %p"];

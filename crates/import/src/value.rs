@@ -128,7 +128,10 @@ fn written_bool<'a>(cell: &'a CellSpec, value: bool) -> Written<'a> {
         ColumnType::Text | ColumnType::Other(_) => Written::Text(Cow::Borrowed(truth_name(value))),
         ColumnType::Select => match boolean_options(cell.options.as_deref()) {
             Some((yes, no)) => Written::Text(Cow::Borrowed(if value { yes } else { no })),
-            None => unfit(Cow::Borrowed(truth_name(value)), "the column has neither the options Yes and No nor True and False"),
+            None => unfit(
+                Cow::Borrowed(truth_name(value)),
+                "the column has neither the options Yes and No nor True and False",
+            ),
         },
         _ => refused(ValueType::Boolean, Cow::Borrowed(truth_name(value))),
     }

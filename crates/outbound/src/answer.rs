@@ -67,7 +67,7 @@ impl Answer {
         SendError {
             status: Some(self.status),
             target: self.target.to_string(),
-            ..SendError::new(kind, effect, self.redactor.clean(message))
+            ..SendError::new(kind, effect, text::tidy(&self.redactor.clean(message)))
         }
     }
 

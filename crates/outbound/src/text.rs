@@ -15,6 +15,11 @@ pub(crate) fn said(body: &[u8]) -> String {
     }
 }
 
+/// A message of our own that may quote a body: on one line, and of a length fit for a log.
+pub(crate) fn tidy(message: &str) -> String {
+    shorten(message, LONGEST_MESSAGE)
+}
+
 /// The first 200 characters on one line.
 pub(crate) fn excerpt(body: &[u8]) -> String {
     // Bytes beyond what 200 characters can take are never looked at.
@@ -51,6 +56,7 @@ fn join(parts: impl Iterator<Item = String>) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join("; "))
 }
 
+/// One line of at most this many characters.
 fn shorten(text: &str, longest: usize) -> String {
     let words: Vec<&str> =
         text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()).collect();

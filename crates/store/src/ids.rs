@@ -50,7 +50,7 @@ macro_rules! id {
         pub struct $name(pub Uuid);
 
         impl $name {
-            /// A fresh id (UUIDv7): ids made later sort later.
+            /// A fresh id (UUIDv7): ids made at least a millisecond later sort later.
             #[must_use]
             pub fn new(now: Micros) -> Self {
                 Self(uuid_at(now))
@@ -93,7 +93,6 @@ id!(
 fn uuid_at(now: Micros) -> Uuid {
     let micros = u64::try_from(now.0).unwrap_or(0);
     let nanos = u32::try_from(micros % 1_000_000 * 1_000).unwrap_or(0);
-    // The context counts within a millisecond: two ids of one instant still sort in the order they were made.
     Uuid::new_v7(uuid::Timestamp::from_unix(uuid::timestamp::context::NoContext, micros / 1_000_000, nanos))
 }
 

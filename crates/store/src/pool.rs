@@ -64,6 +64,13 @@ pub enum Tx {
     Postgres(Transaction<'static, Postgres>),
 }
 
+/// Where it is; never what is in it.
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("path", &self.shared.path).finish_non_exhaustive()
+    }
+}
+
 impl Store {
     /// Opens the database at `url` (`sqlite://<file>`), which must be there.
     ///

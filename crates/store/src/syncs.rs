@@ -229,6 +229,8 @@ pub struct ActiveSync {
     pub tenant: Tenant,
     /// What made it.
     pub trigger_kind: TriggerKind,
+    /// While WAITING: until when.
+    pub wait_until: Option<Micros>,
     /// The trace of the call that made it.
     pub traceparent: Option<String>,
 }
@@ -369,7 +371,7 @@ pub async fn lost_syncs(tx: &mut Tx, now: Micros, limit: u32) -> Result<Vec<Acti
         "UPDATE syncs SET next_slice_time = $2 WHERE next_slice_time < $1 AND sync_id IN ( \
            SELECT sync_id FROM syncs WHERE state IN ('QUEUED', 'RUNNING', 'WAITING') AND next_slice_time < $1 \
            ORDER BY next_slice_time LIMIT $3) \
-         RETURNING sync_id, tenant, trigger_kind, traceparent")
+         RETURNING sync_id, tenant, trigger_kind, wait_until, traceparent")
         .bind(now).bind(now.plus(JOB_GRACE)).bind(i64::from(limit)).fetch_all(&mut *conn).await)?)
 }
 
@@ -379,7 +381,7 @@ pub async fn lost_syncs(tx: &mut Tx, now: Micros, limit: u32) -> Result<Vec<Acti
 /// [`StoreError::Unavailable`].
 pub async fn all_active(tx: &mut Tx) -> Result<Vec<ActiveSync>> {
     Ok(on_tx!(tx, conn => sqlx::query_as::<_, ActiveSync>(
-        "SELECT sync_id, tenant, trigger_kind, traceparent FROM syncs \
+        "SELECT sync_id, tenant, trigger_kind, wait_until, traceparent FROM syncs \
          WHERE state IN ('QUEUED', 'RUNNING', 'WAITING') ORDER BY sync_id")
         .fetch_all(&mut *conn).await)?)
 }

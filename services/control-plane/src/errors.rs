@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use pandaport_outbound::{ErrorKind, SendError};
+use pandaport_queue::QueueError;
 use pandaport_store::{Conflict, StoreError};
 use pandaport_upstream::OpenError;
 use tonic::{Code, Status};
@@ -43,6 +44,12 @@ pub(crate) enum CallError {
     /// The database did not.
     #[error(transparent)]
     Store(StoreError),
+    /// Another call with the same `request_id` was faster: its answer is this one's.
+    #[error("another call with this request_id was faster")]
+    Repeated,
+    /// The server is stopping.
+    #[error("the server is stopping")]
+    Stopping,
     /// A mistake in this program.
     #[error("{0}")]
     Internal(String),
@@ -89,16 +96,22 @@ impl From<StoreError> for CallError {
     }
 }
 
+impl From<QueueError> for CallError {
+    fn from(error: QueueError) -> Self {
+        match error {
+            QueueError::Store(error) => error.into(),
+            QueueError::Queue(message) => Self::Internal(message),
+        }
+    }
+}
+
 impl From<OpenError> for CallError {
     fn from(error: OpenError) -> Self {
         match error {
             OpenError::Store(error) => error.into(),
             OpenError::ModuleNotChosen => Self::Precondition { reason: "", message: error.to_string() },
-            OpenError::HostNotAllowed { .. } => {
+            OpenError::Kandji(_) | OpenError::AssetPanda(_) => {
                 Self::Precondition { reason: reason::HOST_NOT_ALLOWED, message: error.to_string() }
-            }
-            OpenError::Credentials { .. } => {
-                Self::Precondition { reason: reason::TOKEN_REFUSED, message: error.to_string() }
             }
         }
     }
@@ -114,6 +127,15 @@ impl From<CallError> for Status {
             CallError::Moved { reason, message } => with_reason(Code::Aborted, reason, message),
             CallError::Api { api, error } => of_api(api, &error),
             CallError::Store(error) => of_store(&error),
+            CallError::Repeated => {
+                retry_later(Code::Unavailable, "", "The same call is under way: repeat it.".to_owned(), DATABASE_PAUSE)
+            }
+            CallError::Stopping => retry_later(
+                Code::Unavailable,
+                "",
+                "The server is stopping: call again, another one will answer.".to_owned(),
+                DATABASE_PAUSE,
+            ),
             CallError::Internal(message) => {
                 tracing::error!(%message, "a call failed on a mistake in this program");
                 Status::internal("This is a mistake in the server; its log says more.")

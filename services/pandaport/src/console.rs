@@ -36,9 +36,7 @@ impl Console {
         let no_colour = std::env::var_os("NO_COLOR").is_some_and(|it| !it.is_empty());
         Self {
             out: Box::new(io::stdout()),
-            width: terminal
-                .then(|| comfy_table::Table::new().width())
-                .flatten(),
+            width: terminal.then(|| comfy_table::Table::new().width()).flatten(),
             terminal,
             colour: terminal && !no_colour,
         }
@@ -47,12 +45,7 @@ impl Console {
     /// A console that writes into `out`, without colours and without an end of lines.
     #[must_use]
     pub fn plain(out: Box<dyn Write + Send>) -> Self {
-        Self {
-            out,
-            width: None,
-            terminal: false,
-            colour: false,
-        }
+        Self { out, width: None, terminal: false, colour: false }
     }
 
     /// Whether a person sees this at once, so that a line may move.

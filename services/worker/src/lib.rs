@@ -1,1 +1,187 @@
-//! Runs syncs.
+//! The worker: takes sync jobs from the queue and runs them, slice by slice. It never serves RPCs.
+//!
+//! Start at `slice.rs`: it takes a sync under a new fence, runs the phases (`phase/`, one file each) until the slice's
+//! time is up, and turns whatever stopped it (`halt.rs`) into a pause or an end. `schedule.rs` is what happens by the
+//! clock.
+
+mod checkpoint;
+mod clock;
+mod deadline;
+mod device;
+mod halt;
+mod metrics;
+mod phase;
+mod plan;
+mod run;
+mod schedule;
+mod slice;
+mod tenants;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use clock::{Clock, SystemClock};
+use metrics::Metrics;
+use pandaport_queue::{Queue, QueueError, ServeConfig, Serving, SliceEnd, job_timeout};
+use pandaport_store::{Micros, Store, Tenant};
+use pandaport_upstream::Upstream;
+pub use schedule::resume_active;
+use tenants::TenantSlots;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+
+/// How the worker works.
+#[derive(Clone, Debug)]
+pub struct WorkerSettings {
+    /// Slices worked at once.
+    pub slots: usize,
+    /// Of one tenant.
+    pub tenant_slots: usize,
+    /// How long a slice works.
+    pub slice: Duration,
+    /// How long one HTTP attempt may take.
+    pub http_timeout: Duration,
+    /// When an unclear create is looked up, after its sending and its timeout.
+    pub settle: Vec<Duration>,
+    /// How long running slices may take to put themselves down at shutdown.
+    pub grace: Duration,
+    /// How long an API may be out before a sync fails.
+    pub outage_limit: Duration,
+    /// Devices written in one sync only because their PASSENGER columns are due: 20 % of a window of Asset Panda's
+    /// budget, five devices a call (rule 9).
+    pub passenger_cap: u64,
+}
+
+/// What a worker works with.
+#[derive(Clone)]
+pub(crate) struct Deps {
+    pub(crate) store: Store,
+    pub(crate) queue: Queue,
+    pub(crate) upstream: Upstream,
+    pub(crate) settings: WorkerSettings,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: Metrics,
+    pub(crate) worker_id: String,
+}
+
+impl Deps {
+    pub(crate) fn job_timeout(&self) -> Duration {
+        job_timeout(self.settings.slice, self.settings.http_timeout)
+    }
+
+    pub(crate) fn now(&self) -> Micros {
+        self.clock.now().into()
+    }
+}
+
+/// A worker, not yet at work.
+pub struct Worker {
+    deps: Deps,
+}
+
+/// A worker at work.
+#[derive(Debug)]
+pub struct Working {
+    serving: Serving,
+    schedule: JoinHandle<()>,
+}
+
+impl Worker {
+    /// A worker on this store and queue, reaching out through `upstream`.
+    #[must_use]
+    pub fn new(store: Store, queue: Queue, upstream: Upstream, settings: WorkerSettings) -> Self {
+        let deps = Deps {
+            store,
+            queue,
+            upstream,
+            settings,
+            clock: Arc::new(SystemClock),
+            metrics: Metrics::new(),
+            worker_id: format!("{}-{}", std::process::id(), uuid::Uuid::new_v4()),
+        };
+        Self { deps }
+    }
+
+    /// The same with other clocks.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.deps.clock = clock;
+        self
+    }
+
+    /// Takes jobs until `shutdown`; then takes none, lets running slices put themselves down, and ends.
+    ///
+    /// # Errors
+    /// When the queue can't be served.
+    pub async fn start(self, shutdown: CancellationToken) -> Result<Working, QueueError> {
+        let deps = self.deps;
+        let config = ServeConfig::new(deps.settings.slots, deps.job_timeout(), deps.settings.grace);
+        let tenants = TenantSlots::new(deps.settings.tenant_slots);
+        let handler = {
+            let deps = deps.clone();
+            move |job, context| {
+                let (deps, tenants) = (deps.clone(), tenants.clone());
+                async move { take(&deps, &tenants, job, context).await }
+            }
+        };
+        let serving = deps.queue.serve(config, shutdown.clone(), handler).await?;
+        let schedule = tokio::spawn(schedule::run(deps, shutdown));
+        Ok(Working { serving, schedule })
+    }
+}
+
+impl Working {
+    /// Whether it still takes jobs: part of readiness.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.serving.is_running()
+    }
+
+    /// Waits until it has ended.
+    ///
+    /// # Errors
+    /// Why it could not go on.
+    pub async fn stopped(self) -> Result<(), QueueError> {
+        let ended = self.serving.stopped().await;
+        if self.schedule.await.is_err() {
+            tracing::warn!("the schedule ended early");
+        }
+        ended
+    }
+}
+
+/// How soon a job is offered again whose tenant has no slot free.
+const NO_SLOT_PAUSE: Duration = Duration::from_millis(500);
+
+async fn take(
+    deps: &Deps,
+    tenants: &TenantSlots,
+    job: pandaport_queue::SyncJob,
+    context: pandaport_queue::JobContext,
+) -> SliceEnd {
+    let tenant = match deps.store.tenant_of(job.sync_id).await {
+        Ok(Some(tenant)) => tenant,
+        Ok(None) => return SliceEnd::Done,
+        Err(error) => {
+            tracing::error!(%error, "the sync can't be read");
+            return SliceEnd::Again(Duration::from_secs(5));
+        }
+    };
+    let Some(_slot) = tenants.take(&tenant) else { return SliceEnd::Again(NO_SLOT_PAUSE) };
+    let span = span(job.sync_id, &tenant, context.traceparent.as_deref());
+    let began = deps.clock.monotonic();
+    deps.metrics.slice_began();
+    let end = slice::work(deps, job, context).instrument(span).await;
+    deps.metrics.slice_ended(deps.clock.monotonic().saturating_duration_since(began));
+    end
+}
+
+/// The span of a slice; it links to the trace that asked for the sync.
+fn span(sync_id: pandaport_store::SyncId, tenant: &Tenant, traceparent: Option<&str>) -> tracing::Span {
+    let span = tracing::info_span!("slice", %sync_id, %tenant);
+    if let Some(traceparent) = traceparent {
+        pandaport_runtime::telemetry::link(&span, traceparent);
+    }
+    span
+}

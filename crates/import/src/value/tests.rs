@@ -147,8 +147,14 @@ fn boolean_into_a_select_without_such_a_pair_is_unfit() {
 #[rstest]
 fn boolean_into_the_rest_is_refused(
     #[values(
-        ColumnType::Number, ColumnType::Currency, ColumnType::Date, ColumnType::Datetime, ColumnType::MultiSelect,
-        ColumnType::Email, ColumnType::Url, ColumnType::Person
+        ColumnType::Number,
+        ColumnType::Currency,
+        ColumnType::Date,
+        ColumnType::Datetime,
+        ColumnType::MultiSelect,
+        ColumnType::Email,
+        ColumnType::Url,
+        ColumnType::Person
     )]
     column: ColumnType,
 ) {
@@ -177,8 +183,14 @@ fn a_date_format_overrides_the_form_of_a_time(
 #[rstest]
 fn time_into_the_rest_is_refused(
     #[values(
-        ColumnType::Boolean, ColumnType::Number, ColumnType::Currency, ColumnType::Select, ColumnType::MultiSelect,
-        ColumnType::Email, ColumnType::Url, ColumnType::Person
+        ColumnType::Boolean,
+        ColumnType::Number,
+        ColumnType::Currency,
+        ColumnType::Select,
+        ColumnType::MultiSelect,
+        ColumnType::Email,
+        ColumnType::Url,
+        ColumnType::Person
     )]
     column: ColumnType,
 ) {
@@ -211,8 +223,15 @@ fn tags_into_multiselect_are_an_array_of_options() {
 #[rstest]
 fn tags_into_the_rest_are_refused(
     #[values(
-        ColumnType::Boolean, ColumnType::Number, ColumnType::Currency, ColumnType::Date, ColumnType::Datetime,
-        ColumnType::Select, ColumnType::Email, ColumnType::Url, ColumnType::Person
+        ColumnType::Boolean,
+        ColumnType::Number,
+        ColumnType::Currency,
+        ColumnType::Date,
+        ColumnType::Datetime,
+        ColumnType::Select,
+        ColumnType::Email,
+        ColumnType::Url,
+        ColumnType::Person
     )]
     column: ColumnType,
 ) {
@@ -237,9 +256,18 @@ fn empty_and_unknown_stay_what_they_are(
 #[test]
 fn what_a_mapping_may_promise_agrees_with_what_is_written() {
     let columns = [
-        ColumnType::Text, ColumnType::Number, ColumnType::Currency, ColumnType::Boolean, ColumnType::Date,
-        ColumnType::Datetime, ColumnType::Email, ColumnType::Url, ColumnType::Select, ColumnType::MultiSelect,
-        ColumnType::Person, unknown_type(),
+        ColumnType::Text,
+        ColumnType::Number,
+        ColumnType::Currency,
+        ColumnType::Boolean,
+        ColumnType::Date,
+        ColumnType::Datetime,
+        ColumnType::Email,
+        ColumnType::Url,
+        ColumnType::Select,
+        ColumnType::MultiSelect,
+        ColumnType::Person,
+        unknown_type(),
     ];
     let values = [
         (ValueType::Text, text("x")),

@@ -152,6 +152,16 @@ impl Store {
         Ok(Some(Slice { guard: Guard { sync_id, fence, dry_run: row.dry_run }, row }))
     }
 
+    /// Whose sync this is; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn tenant_of(&self, sync_id: SyncId) -> Result<Option<Tenant>> {
+        let row: Option<(Tenant,)> = on_read!(self, pool => sqlx::query_as("SELECT tenant FROM syncs WHERE sync_id = $1")
+            .bind(sync_id).fetch_optional(pool).await)?;
+        Ok(row.map(|it| it.0))
+    }
+
     /// Keeps progress alone. Answers whether the sync is to be cancelled.
     ///
     /// # Errors
@@ -229,8 +239,11 @@ const TELL_MAPPING: &str = "
                               THEN $2 + full_sync_every_ms * 1000 ELSE next_full_time END,
         linked_count = (SELECT COUNT(*) FROM links l WHERE l.mapping_id = mappings.mapping_id AND (l.flags & 1) <> 0),
         rejected_count = (SELECT COUNT(*) FROM links l WHERE l.mapping_id = mappings.mapping_id AND (l.flags & 12) <> 0),
-        state = CASE WHEN $4 IS NULL THEN state ELSE 'BROKEN' END,
-        state_reason = COALESCE($4, state_reason)
+        state = CASE WHEN state = 'PAUSED' THEN state
+                     WHEN $4 IS NOT NULL THEN 'BROKEN'
+                     WHEN $3 AND state = 'BROKEN' THEN 'ACTIVE'
+                     ELSE state END,
+        state_reason = CASE WHEN $3 THEN '' ELSE COALESCE($4, state_reason) END
     WHERE mapping_id = (SELECT mapping_id FROM syncs WHERE sync_id = $1)";
 
 /// Adds progress to the sync row if the fence is still ours. Answers whether the sync is to be cancelled.

@@ -1,3 +1,7 @@
-//! A program of Pandaport.
+//! `pandaport`: the whole of Pandaport in one process, and the commands to work with it.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pandaport::cli::main()
+}

@@ -4,10 +4,7 @@ use pandaport_api::v1::{Column, FieldPair, SourceField};
 
 /// A name without what two people may write differently: case, spaces, signs.
 fn essence(name: &str) -> String {
-    name.chars()
-        .filter(|it| it.is_alphanumeric())
-        .flat_map(char::to_lowercase)
-        .collect()
+    name.chars().filter(|it| it.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 /// The column that an id or a name means. A name counts only if it is one column's alone.
@@ -21,9 +18,7 @@ pub(crate) fn column<'a>(columns: &'a [Column], wanted: &str) -> Result<&'a Colu
     let mut named = columns.iter().filter(|it| it.display_name == wanted);
     match (named.next(), named.next()) {
         (Some(column), None) => Ok(column),
-        (Some(_), Some(_)) => Err(format!(
-            "more than one column is named `{wanted}`: give its id"
-        )),
+        (Some(_), Some(_)) => Err(format!("more than one column is named `{wanted}`: give its id")),
         (None, _) => Err(format!("there is no column `{wanted}`, by id or by name")),
     }
 }
@@ -31,20 +26,13 @@ pub(crate) fn column<'a>(columns: &'a [Column], wanted: &str) -> Result<&'a Colu
 /// A pair for each field whose display name is that of exactly one writable column, but for case, spaces and signs.
 /// Columns in `taken` and the field `identifier` are left out.
 #[must_use]
-pub(crate) fn pairs(
-    fields: &[SourceField],
-    columns: &[Column],
-    identifier: &str,
-    taken: &[&str],
-) -> Vec<FieldPair> {
+pub(crate) fn pairs(fields: &[SourceField], columns: &[Column], identifier: &str, taken: &[&str]) -> Vec<FieldPair> {
     fields
         .iter()
         .filter(|field| field.key != identifier)
         .filter_map(|field| {
             let name = essence(&field.display_name);
-            let mut fitting = columns
-                .iter()
-                .filter(|it| it.writable && essence(&it.display_name) == name);
+            let mut fitting = columns.iter().filter(|it| it.writable && essence(&it.display_name) == name);
             let column = fitting.next()?;
             if fitting.next().is_some() || taken.contains(&column.column_id.as_str()) {
                 return None;
@@ -76,11 +64,7 @@ mod tests {
     }
 
     fn field(key: &str, name: &str) -> SourceField {
-        SourceField {
-            key: key.into(),
-            display_name: name.into(),
-            ..SourceField::default()
-        }
+        SourceField { key: key.into(), display_name: name.into(), ..SourceField::default() }
     }
 
     #[test]
@@ -97,10 +81,8 @@ mod tests {
         let pairs = pairs(&fields, &columns, "serial_number", &["c2"]);
         // The identifier and a taken column are left out, two columns of one name are no answer, and what is pulled
         // from another collection can't be written.
-        let found: Vec<(&str, &str)> = pairs
-            .iter()
-            .map(|it| (it.source_field.as_str(), it.column_id.as_str()))
-            .collect();
+        let found: Vec<(&str, &str)> =
+            pairs.iter().map(|it| (it.source_field.as_str(), it.column_id.as_str())).collect();
         assert_eq!(found, [("last_check_in", "c1")]);
     }
 

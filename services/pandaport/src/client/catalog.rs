@@ -2,8 +2,8 @@
 
 use clap::{Args, Subcommand};
 use pandaport_api::v1::{
-    Collection, Column, ListCollectionsRequest, ListColumnsRequest, ListConnectionsRequest,
-    ListSourceFieldsRequest, SourceField,
+    Collection, Column, ListCollectionsRequest, ListColumnsRequest, ListConnectionsRequest, ListSourceFieldsRequest,
+    SourceField,
 };
 
 use super::{Client, Common, connect};
@@ -117,58 +117,35 @@ impl FieldsCommand {
 }
 
 /// The connection that was named, or the only one there is.
-pub(crate) async fn connection_id(
-    client: &mut Client,
-    arg: &ConnectionArg,
-) -> Result<String, Error> {
+pub(crate) async fn connection_id(client: &mut Client, arg: &ConnectionArg) -> Result<String, Error> {
     if let Some(id) = &arg.connection {
         return Ok(id.clone());
     }
-    let request = ListConnectionsRequest {
-        page_size: 2,
-        page_token: String::new(),
-    };
+    let request = ListConnectionsRequest { page_size: 2, page_token: String::new() };
     let answer = client.rpc().list_connections(request).await;
     let found = client.answer(answer)?.connections;
     match found.as_slice() {
         [only] => Ok(only.connection_id.clone()),
-        [] => Err(Error::Input(
-            "there is no connection yet: `pandaport connections configure` makes one".to_owned(),
-        )),
+        [] => Err(Error::Input("there is no connection yet: `pandaport connections configure` makes one".to_owned())),
         _ => Err(Error::Input(
-            "there is more than one connection: name one with --connection (`pandaport connections list`)"
-                .to_owned(),
+            "there is more than one connection: name one with --connection (`pandaport connections list`)".to_owned(),
         )),
     }
 }
 
-pub(crate) async fn collections(
-    client: &mut Client,
-    connection_id: &str,
-) -> Result<Vec<Collection>, Error> {
-    let request = ListCollectionsRequest {
-        connection_id: connection_id.to_owned(),
-    };
+pub(crate) async fn collections(client: &mut Client, connection_id: &str) -> Result<Vec<Collection>, Error> {
+    let request = ListCollectionsRequest { connection_id: connection_id.to_owned() };
     let answer = client.rpc().list_collections(request).await;
     Ok(client.answer(answer)?.collections)
 }
 
 /// The collection that an id or a name means.
-pub(crate) async fn collection(
-    client: &mut Client,
-    connection_id: &str,
-    wanted: &str,
-) -> Result<Collection, Error> {
+pub(crate) async fn collection(client: &mut Client, connection_id: &str, wanted: &str) -> Result<Collection, Error> {
     let all = collections(client, connection_id).await?;
-    let fitting = |fits: &dyn Fn(&Collection) -> bool| -> Vec<Collection> {
-        all.iter().filter(|it| fits(it)).cloned().collect()
-    };
+    let fitting =
+        |fits: &dyn Fn(&Collection) -> bool| -> Vec<Collection> { all.iter().filter(|it| fits(it)).cloned().collect() };
     let by_id = fitting(&|it| it.collection_id == wanted);
-    let found = if by_id.is_empty() {
-        fitting(&|it| it.display_name == wanted)
-    } else {
-        by_id
-    };
+    let found = if by_id.is_empty() { fitting(&|it| it.display_name == wanted) } else { by_id };
     match <[Collection; 1]>::try_from(found) {
         Ok([only]) => Ok(only),
         Err(found) if found.is_empty() => {
@@ -178,9 +155,7 @@ pub(crate) async fn collection(
                 names.join(", ")
             )))
         }
-        Err(_) => Err(Error::Input(format!(
-            "more than one collection is named `{wanted}`: give its id"
-        ))),
+        Err(_) => Err(Error::Input(format!("more than one collection is named `{wanted}`: give its id"))),
     }
 }
 
@@ -189,10 +164,8 @@ pub(crate) async fn columns(
     connection_id: &str,
     collection_id: &str,
 ) -> Result<Vec<Column>, Error> {
-    let request = ListColumnsRequest {
-        connection_id: connection_id.to_owned(),
-        collection_id: collection_id.to_owned(),
-    };
+    let request =
+        ListColumnsRequest { connection_id: connection_id.to_owned(), collection_id: collection_id.to_owned() };
     let answer = client.rpc().list_columns(request).await;
     Ok(client.answer(answer)?.columns)
 }

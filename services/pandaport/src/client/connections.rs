@@ -4,9 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use pandaport_api::v1::{
-    AssetPandaSettings, ConfigureConnectionRequest, ConfigureConnectionResponse,
-    GetConnectionRequest, KandjiSettings, ListAssetPandaModulesRequest, ListConnectionsRequest,
-    TestConnectionRequest, TestResult,
+    AssetPandaSettings, ConfigureConnectionRequest, ConfigureConnectionResponse, GetConnectionRequest, KandjiSettings,
+    ListAssetPandaModulesRequest, ListConnectionsRequest, TestConnectionRequest, TestResult,
 };
 
 use super::catalog::{self, ConnectionArg};
@@ -104,11 +103,8 @@ async fn configure(args: Configure, common: &Common, console: &mut Console) -> R
     let mut client = connect(&common.client).await?;
     let answer = client.rpc().configure_connection(request).await;
     let answer = client.answer(answer)?;
-    let text = if common.json {
-        view::json(&view::ConfiguredView::from(&answer))
-    } else {
-        configured(console, &answer)
-    };
+    let text =
+        if common.json { view::json(&view::ConfiguredView::from(&answer)) } else { configured(console, &answer) };
     console.line(text)?;
     verdict(answer.result())
 }
@@ -120,8 +116,7 @@ fn request(args: Configure) -> Result<ConfigureConnectionRequest, Error> {
         && b == Path::new("-")
     {
         return Err(Error::Input(
-            "standard input can give only one of the two secrets; put the other in a file"
-                .to_owned(),
+            "standard input can give only one of the two secrets; put the other in a file".to_owned(),
         ));
     }
     let secret = |what: &str, path: &Option<PathBuf>| match path {
@@ -129,17 +124,11 @@ fn request(args: Configure) -> Result<ConfigureConnectionRequest, Error> {
         None => Ok(String::new()),
     };
     let api_token = secret("Kandji's API token", &args.kandji_token_file)?;
-    let access_key_secret = secret(
-        "the secret of the Asset Panda key",
-        &args.asset_panda_secret_file,
-    )?;
+    let access_key_secret = secret("the secret of the Asset Panda key", &args.asset_panda_secret_file)?;
     Ok(ConfigureConnectionRequest {
         connection_id: args.connection.unwrap_or_default(),
         display_name: args.name.unwrap_or_default(),
-        kandji: Some(KandjiSettings {
-            base_url: args.kandji_url.unwrap_or_default(),
-            api_token,
-        }),
+        kandji: Some(KandjiSettings { base_url: args.kandji_url.unwrap_or_default(), api_token }),
         asset_panda: Some(AssetPandaSettings {
             base_url: args.asset_panda_url.unwrap_or_default(),
             access_key_id: args.asset_panda_key_id.unwrap_or_default(),
@@ -159,9 +148,7 @@ fn configured(console: &Console, answer: &ConfigureConnectionResponse) -> String
         parts.push(show::checks::checks(console, &answer.checks));
     }
     let saved = match (answer.result(), answer.saved) {
-        (TestResult::Unspecified, true) => {
-            "Saved without a test: `pandaport connections test` is next.".to_owned()
-        }
+        (TestResult::Unspecified, true) => "Saved without a test: `pandaport connections test` is next.".to_owned(),
         (result, true) => format!("{} It is saved.", show::checks::verdict(result)),
         (result, false) => format!("{} Nothing was saved.", show::checks::verdict(result)),
     };
@@ -174,9 +161,7 @@ fn configured(console: &Console, answer: &ConfigureConnectionResponse) -> String
 
 async fn test(args: One, common: &Common, console: &mut Console) -> Result<(), Error> {
     let mut client = connect(&common.client).await?;
-    let connection = ConnectionArg {
-        connection: args.connection,
-    };
+    let connection = ConnectionArg { connection: args.connection };
     let connection_id = catalog::connection_id(&mut client, &connection).await?;
     let request = TestConnectionRequest { connection_id };
     let answer = client.rpc().test_connection(request).await;
@@ -184,11 +169,7 @@ async fn test(args: One, common: &Common, console: &mut Console) -> Result<(), E
     let text = if common.json {
         view::json(&view::TestedView::from(&answer))
     } else {
-        format!(
-            "{}\n\n{}",
-            show::checks::checks(console, &answer.checks),
-            show::checks::verdict(answer.result())
-        )
+        format!("{}\n\n{}", show::checks::checks(console, &answer.checks), show::checks::verdict(answer.result()))
     };
     console.line(text)?;
     verdict(answer.result())
@@ -204,28 +185,18 @@ fn verdict(result: TestResult) -> Result<(), Error> {
 
 async fn list(page: PageArgs, common: &Common, console: &mut Console) -> Result<(), Error> {
     let mut client = connect(&common.client).await?;
-    let request = ListConnectionsRequest {
-        page_size: page.page_size,
-        page_token: page.page_token,
-    };
+    let request = ListConnectionsRequest { page_size: page.page_size, page_token: page.page_token };
     let answer = client.rpc().list_connections(request).await;
     let answer = client.answer(answer)?;
     if common.json {
-        let views: Vec<_> = answer
-            .connections
-            .iter()
-            .map(view::ConnectionView::from)
-            .collect();
+        let views: Vec<_> = answer.connections.iter().map(view::ConnectionView::from).collect();
         let page = serde_json::json!({
             "connections": views,
             "nextPageToken": answer.next_page_token,
         });
         return Ok(console.line(view::json(&page))?);
     }
-    console.line(show::connection::connections(
-        console.width(),
-        &answer.connections,
-    ))?;
+    console.line(show::connection::connections(console.width(), &answer.connections))?;
     if let Some(more) = more(&answer.next_page_token) {
         console.line(more)?;
     }
@@ -234,9 +205,7 @@ async fn list(page: PageArgs, common: &Common, console: &mut Console) -> Result<
 
 async fn get(args: One, common: &Common, console: &mut Console) -> Result<(), Error> {
     let mut client = connect(&common.client).await?;
-    let connection = ConnectionArg {
-        connection: args.connection,
-    };
+    let connection = ConnectionArg { connection: args.connection };
     let connection_id = catalog::connection_id(&mut client, &connection).await?;
     let request = GetConnectionRequest { connection_id };
     let answer = client.rpc().get_connection(request).await;

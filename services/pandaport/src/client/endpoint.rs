@@ -18,28 +18,26 @@ use crate::error::Error;
 /// The longest answer that is taken: a page of 1,000 records with all columns, twice over.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
+/// Where these flags stand in `--help`: below those of the command itself.
+const HEADING: &str = "Where to call";
+
 /// Where the control plane is, and who calls.
 #[derive(Debug, Clone, Args)]
 pub struct ClientArgs {
     /// The control plane
     #[arg(
         long,
-        global = true,
+        global = true, help_heading = HEADING,
         env = "PANDAPORT_ENDPOINT",
         default_value = "http://127.0.0.1:50051",
         value_name = "URL"
     )]
     pub(crate) endpoint: String,
     /// A file with the caller's token, for a control plane that asks for one
-    #[arg(
-        long,
-        global = true,
-        env = "PANDAPORT_TOKEN_FILE",
-        value_name = "FILE"
-    )]
+    #[arg(long, global = true, help_heading = HEADING, env = "PANDAPORT_TOKEN_FILE", value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
     /// A file with the certificate authority that the control plane's certificate is from (PEM), for https
-    #[arg(long, global = true, env = "PANDAPORT_CA", value_name = "FILE")]
+    #[arg(long, global = true, help_heading = HEADING, env = "PANDAPORT_CA", value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
 }
 
@@ -67,9 +65,7 @@ impl Client {
     /// # Errors
     /// [`Error::Call`].
     pub fn answer<T>(&self, result: Result<tonic::Response<T>, Status>) -> Result<T, Error> {
-        result
-            .map(tonic::Response::into_inner)
-            .map_err(|status| self.refused(&status))
+        result.map(tonic::Response::into_inner).map_err(|status| self.refused(&status))
     }
 }
 
@@ -93,16 +89,13 @@ pub async fn connect(args: &ClientArgs) -> Result<Client, Error> {
         .keep_alive_timeout(Duration::from_secs(10));
     match (args.endpoint.starts_with("https://"), &args.ca) {
         (true, Some(ca)) => {
-            let pem = std::fs::read(ca).map_err(|error| {
-                Error::Input(format!("the file {} can't be read: {error}", ca.display()))
-            })?;
+            let pem = std::fs::read(ca)
+                .map_err(|error| Error::Input(format!("the file {} can't be read: {error}", ca.display())))?;
             let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem));
             endpoint = endpoint.tls_config(tls).map_err(|error| wrong(&error))?;
         }
         (true, None) => {
-            return Err(Error::Input(
-                "an https endpoint needs --ca, the certificate authority to trust".to_owned(),
-            ));
+            return Err(Error::Input("an https endpoint needs --ca, the certificate authority to trust".to_owned()));
         }
         (false, _) => {}
     }
@@ -110,16 +103,10 @@ pub async fn connect(args: &ClientArgs) -> Result<Client, Error> {
         Some(path) => Some(bearer(path)?),
         None => None,
     };
-    let channel = endpoint
-        .connect()
-        .await
-        .map_err(|error| Refusal::unreached(&args.endpoint, &error))?;
-    let rpc = ControlPlaneServiceClient::with_interceptor(channel, Bearer(token))
-        .max_decoding_message_size(MAX_ANSWER_BYTES);
-    Ok(Client {
-        rpc,
-        endpoint: args.endpoint.clone(),
-    })
+    let channel = endpoint.connect().await.map_err(|error| Refusal::unreached(&args.endpoint, &error))?;
+    let rpc =
+        ControlPlaneServiceClient::with_interceptor(channel, Bearer(token)).max_decoding_message_size(MAX_ANSWER_BYTES);
+    Ok(Client { rpc, endpoint: args.endpoint.clone() })
 }
 
 fn bearer(path: &std::path::Path) -> Result<MetadataValue<Ascii>, Error> {
@@ -138,9 +125,7 @@ pub struct Bearer(Option<MetadataValue<Ascii>>);
 impl Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         if let Some(token) = &self.0 {
-            request
-                .metadata_mut()
-                .insert("authorization", token.clone());
+            request.metadata_mut().insert("authorization", token.clone());
         }
         Ok(request)
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use pandaport_api::v1::schedule::Kind as ScheduleKind;
 use pandaport_api::v1::{
-    Column, CreateMappingRequest, CreateMappingResponse, ExternalEntity, FieldPair,
-    GetMappingRequest, Identifier, ListMappingsRequest, ManualSchedule, Mapping, Schedule,
+    Column, CreateMappingRequest, CreateMappingResponse, ExternalEntity, FieldPair, GetMappingRequest, Identifier,
+    ListMappingsRequest, ManualSchedule, Mapping, Schedule,
 };
 
 use super::catalog::{self, ConnectionArg};
@@ -121,21 +121,15 @@ async fn create(args: Create, common: &Common, console: &mut Console) -> Result<
     };
     let answer = client.rpc().create_mapping(request).await;
     let answer = client.answer(answer)?;
-    let text = if common.json {
-        view::json(&view::CreatedMappingView::from(&answer))
-    } else {
-        created(console, &answer)
-    };
+    let text =
+        if common.json { view::json(&view::CreatedMappingView::from(&answer)) } else { created(console, &answer) };
     Ok(console.line(text)?)
 }
 
 /// The mapping as the flags have it, with its columns by id.
 fn mapping(args: &Create, collection_id: &str, columns: &[Column]) -> Result<Mapping, Error> {
-    let column_id = |wanted: &str| {
-        by_name::column(columns, wanted)
-            .map(|it| it.column_id.clone())
-            .map_err(Error::Input)
-    };
+    let column_id =
+        |wanted: &str| by_name::column(columns, wanted).map(|it| it.column_id.clone()).map_err(Error::Input);
     let mut fields = Vec::new();
     for pair in &args.fields {
         fields.push(FieldPair {
@@ -165,9 +159,7 @@ fn mapping(args: &Create, collection_id: &str, columns: &[Column]) -> Result<Map
 }
 
 fn interval(every: Duration) -> Result<prost_types::Duration, Error> {
-    every
-        .try_into()
-        .map_err(|_| Error::Input("--every is too long".to_owned()))
+    every.try_into().map_err(|_| Error::Input("--every is too long".to_owned()))
 }
 
 fn created(console: &Console, answer: &CreateMappingResponse) -> String {
@@ -179,10 +171,7 @@ fn created(console: &Console, answer: &CreateMappingResponse) -> String {
         parts.push(show::mapping::warnings(&answer.warnings));
     }
     if let Some(sync) = &answer.sync {
-        parts.push(format!(
-            "The first sync is queued: pandaport syncs watch {}",
-            sync.sync_id
-        ));
+        parts.push(format!("The first sync is queued: pandaport syncs watch {}", sync.sync_id));
     }
     parts.join("\n\n")
 }
@@ -213,9 +202,7 @@ async fn list(args: List, common: &Common, console: &mut Console) -> Result<(), 
 
 async fn get(args: Get, common: &Common, console: &mut Console) -> Result<(), Error> {
     let mut client = connect(&common.client).await?;
-    let request = GetMappingRequest {
-        mapping_id: args.mapping,
-    };
+    let request = GetMappingRequest { mapping_id: args.mapping };
     let answer = client.rpc().get_mapping(request).await;
     let found = client.answer(answer)?.mapping.unwrap_or_default();
     let text = if common.json {

@@ -19,9 +19,7 @@ impl FromStr for PairArg {
     type Err = String;
 
     fn from_str(input: &str) -> Result<Self, String> {
-        let (field, column) = input
-            .split_once('=')
-            .ok_or("a pair looks like serial_number=<column>")?;
+        let (field, column) = input.split_once('=').ok_or("a pair looks like serial_number=<column>")?;
         // A column's name may hold a colon: only what is a rule is taken for one.
         let (column, write_rule) = column
             .rsplit_once(':')
@@ -32,11 +30,7 @@ impl FromStr for PairArg {
         if field.is_empty() || column.is_empty() {
             return Err("a pair needs a field and a column: serial_number=<column>".to_owned());
         }
-        Ok(Self {
-            source_field: field.to_owned(),
-            column: column.to_owned(),
-            write_rule,
-        })
+        Ok(Self { source_field: field.to_owned(), column: column.to_owned(), write_rule })
     }
 }
 
@@ -63,12 +57,7 @@ mod tests {
     #[case("model=Device: model", "model", "Device: model", WriteRule::Unspecified)]
     #[case("model=Device: model:trigger", "model", "Device: model", WriteRule::Trigger)]
     #[case("model=a=b", "model", "a=b", WriteRule::Unspecified)]
-    fn a_pair_is_read(
-        #[case] input: &str,
-        #[case] field: &str,
-        #[case] column: &str,
-        #[case] rule: WriteRule,
-    ) {
+    fn a_pair_is_read(#[case] input: &str, #[case] field: &str, #[case] column: &str, #[case] rule: WriteRule) {
         let pair: PairArg = input.parse().expect("a pair");
         assert_eq!(pair.source_field, field);
         assert_eq!(pair.column, column);

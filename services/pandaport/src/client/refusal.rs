@@ -48,10 +48,7 @@ impl Refusal {
         Self {
             code: status.code(),
             message: status.message().to_owned(),
-            reason: details
-                .error_info()
-                .map(|it| it.reason.clone())
-                .unwrap_or_default(),
+            reason: details.error_info().map(|it| it.reason.clone()).unwrap_or_default(),
             violations,
             retry_after: details.retry_info().and_then(|it| it.retry_delay),
             endpoint: endpoint.to_owned(),
@@ -82,15 +79,9 @@ impl Refusal {
     /// What to do, where that is known.
     fn way_out(&self) -> Option<String> {
         if self.unreached {
-            return Some(
-                "Is it running? `pandaport up` starts one; --endpoint names another.".to_owned(),
-            );
+            return Some("Is it running? `pandaport up` starts one; --endpoint names another.".to_owned());
         }
-        let reasons = self
-            .violations
-            .iter()
-            .map(|it| it.reason.as_str())
-            .chain([self.reason.as_str()]);
+        let reasons = self.violations.iter().map(|it| it.reason.as_str()).chain([self.reason.as_str()]);
         if let Some(hint) = reasons.filter_map(by_reason).next() {
             return Some(hint.to_owned());
         }
@@ -102,9 +93,7 @@ impl Refusal {
             Code::Unauthenticated => "Give a token with --token-file.",
             Code::PermissionDenied => "The caller's role does not allow it.",
             Code::Unavailable => "Try again in a moment.",
-            Code::Unimplemented => {
-                "This version can't do that yet; leave it out, or use a newer control plane."
-            }
+            Code::Unimplemented => "This version can't do that yet; leave it out, or use a newer control plane.",
             _ => return None,
         };
         Some(hint.to_owned())
@@ -114,24 +103,12 @@ impl Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.unreached {
-            write!(
-                f,
-                "no control plane answers at {}: {}",
-                clean(&self.endpoint),
-                clean(&self.message)
-            )?;
+            write!(f, "no control plane answers at {}: {}", clean(&self.endpoint), clean(&self.message))?;
         } else {
-            let message = if self.message.is_empty() {
-                self.code.description()
-            } else {
-                &self.message
-            };
+            let message = if self.message.is_empty() { self.code.description() } else { &self.message };
             write!(f, "{}", clean(message))?;
-            let name = if self.reason.is_empty() {
-                format!("{:?}", self.code)
-            } else {
-                clean(&self.reason).into_owned()
-            };
+            let name =
+                if self.reason.is_empty() { format!("{:?}", self.code) } else { clean(&self.reason).into_owned() };
             write!(f, " ({name})")?;
         }
         for it in &self.violations {
@@ -187,60 +164,62 @@ fn innermost(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use tonic_types::ErrorDetails;
+    use std::collections::HashMap;
+
+    use tonic_types::{ErrorDetails, FieldViolation};
 
     use super::*;
 
     #[test]
     fn a_refusal_lists_every_violation_and_a_way_out() {
-        let mut details = ErrorDetails::new();
-        details
-            .add_bad_request_violation(
-                "mapping.identifier.source_field",
-                "Model is shared by many devices.",
-            )
-            .add_bad_request_violation(
-                "mapping.fields[3].column_id",
-                "The collection has no column 01HW_9.",
-            );
-        if let Some(bad_request) = &mut details.bad_request {
-            bad_request.field_violations[0].reason = "IDENTIFIER_UNFIT".into();
-            bad_request.field_violations[1].reason = "COLUMN_UNKNOWN".into();
-        }
-        let status = Status::with_error_details(
-            Code::InvalidArgument,
-            "the mapping can't be created as it is",
-            details,
-        );
-        insta::assert_snapshot!(Refusal::new("http://127.0.0.1:50051", &status), @"");
+        let violation = |field: &str, reason: &str, description: &str| FieldViolation {
+            reason: reason.to_owned(),
+            ..FieldViolation::new(field, description)
+        };
+        let details = ErrorDetails::with_bad_request([
+            violation("mapping.identifier.source_field", "IDENTIFIER_UNFIT", "Model is shared by many devices."),
+            violation("mapping.fields[3].column_id", "COLUMN_UNKNOWN", "The collection has no column 01HW_9."),
+        ]);
+        let status =
+            Status::with_error_details(Code::InvalidArgument, "the mapping can't be created as it is", details);
+        insta::assert_snapshot!(Refusal::new("http://127.0.0.1:50051", &status), @r#"
+        the mapping can't be created as it is (InvalidArgument)
+          mapping.identifier.source_field: Model is shared by many devices. (IDENTIFIER_UNFIT)
+          mapping.fields[3].column_id: The collection has no column 01HW_9. (COLUMN_UNKNOWN)
+        → `pandaport fields list` shows which fields can identify a device.
+        "#);
     }
 
     #[test]
     fn a_reason_stands_beside_the_message() {
-        let mut details = ErrorDetails::new();
-        details.set_error_info("CONNECTION_NOT_VERIFIED", "pandaport", Default::default());
+        let details = ErrorDetails::with_error_info("CONNECTION_NOT_VERIFIED", "pandaport", HashMap::new());
         let status = Status::with_error_details(
             Code::FailedPrecondition,
             "connection c-1 has not passed a test since it was changed",
             details,
         );
-        insta::assert_snapshot!(Refusal::new("http://127.0.0.1:50051", &status), @"");
+        insta::assert_snapshot!(Refusal::new("http://127.0.0.1:50051", &status), @r#"
+        connection c-1 has not passed a test since it was changed (CONNECTION_NOT_VERIFIED)
+        → Run `pandaport connections test` with its id first.
+        "#);
     }
 
     #[test]
     fn where_it_is_known_when_to_come_back_it_is_said() {
         let details = ErrorDetails::with_retry_info(Some(Duration::from_secs(90)));
-        let status = Status::with_error_details(
-            Code::ResourceExhausted,
-            "no calls are left at Asset Panda",
-            details,
-        );
-        insta::assert_snapshot!(Refusal::new("http://127.0.0.1:50051", &status), @"");
+        let status = Status::with_error_details(Code::ResourceExhausted, "no calls are left at Asset Panda", details);
+        insta::assert_snapshot!(Refusal::new("http://127.0.0.1:50051", &status), @r#"
+        no calls are left at Asset Panda (ResourceExhausted)
+        → Try again in 1 min 30 s.
+        "#);
     }
 
     #[test]
     fn where_nobody_answers_the_endpoint_is_named() {
         let cause = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
-        insta::assert_snapshot!(Refusal::unreached("http://127.0.0.1:50051", &cause), @"");
+        insta::assert_snapshot!(Refusal::unreached("http://127.0.0.1:50051", &cause), @r#"
+        no control plane answers at http://127.0.0.1:50051: connection refused
+        → Is it running? `pandaport up` starts one; --endpoint names another.
+        "#);
     }
 }

@@ -25,9 +25,7 @@ pub(crate) fn read(what: &str, path: &Path) -> Result<String, Error> {
         return Err(Error::Input(format!("{place} is empty: it should hold {what}")));
     }
     if secret.lines().count() > 1 {
-        return Err(Error::Input(format!(
-            "{place} has more than one line: it should hold {what} and nothing else"
-        )));
+        return Err(Error::Input(format!("{place} has more than one line: it should hold {what} and nothing else")));
     }
     Ok(secret.to_owned())
 }
@@ -47,10 +45,7 @@ mod tests {
     #[test]
     fn the_end_of_the_line_is_not_part_of_a_secret() {
         let file = file("s3cret\n");
-        assert_eq!(
-            read("the token", file.path()).expect("a secret"),
-            "s3cret"
-        );
+        assert_eq!(read("the token", file.path()).expect("a secret"), "s3cret");
     }
 
     #[test]

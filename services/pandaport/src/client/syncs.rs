@@ -3,8 +3,8 @@
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use pandaport_api::v1::{
-    CancelSyncRequest, GetSyncRequest, ListSyncRecordsRequest, ListSyncsRequest, RecordOutcome,
-    Sync, SyncMode, SyncState, TriggerSyncRequest,
+    CancelSyncRequest, GetSyncRequest, ListSyncRecordsRequest, ListSyncsRequest, RecordOutcome, Sync, SyncMode,
+    SyncState, TriggerSyncRequest,
 };
 
 use super::watch::{Follow, watch};
@@ -119,17 +119,8 @@ impl SyncsCommand {
     }
 }
 
-async fn trigger(
-    args: Trigger,
-    client: &mut Client,
-    common: &Common,
-    console: &mut Console,
-) -> Result<(), Error> {
-    let mode = if args.full {
-        SyncMode::Full
-    } else {
-        SyncMode::Incremental
-    };
+async fn trigger(args: Trigger, client: &mut Client, common: &Common, console: &mut Console) -> Result<(), Error> {
+    let mode = if args.full { SyncMode::Full } else { SyncMode::Incremental };
     let request = TriggerSyncRequest {
         mapping_id: args.mapping,
         mode: mode.into(),
@@ -150,11 +141,7 @@ async fn trigger(
     let text = if common.json {
         view::json(&view::TriggeredView::from(&answer))
     } else {
-        format!(
-            "{}\n→ pandaport syncs watch {}",
-            triggered(&sync, answer.already_active),
-            sync.sync_id
-        )
+        format!("{}\n→ pandaport syncs watch {}", triggered(&sync, answer.already_active), sync.sync_id)
     };
     Ok(console.line(text)?)
 }
@@ -167,42 +154,23 @@ fn triggered(sync: &Sync, already_active: bool) -> String {
     }
 }
 
-async fn follow(
-    sync_id: &str,
-    client: &mut Client,
-    common: &Common,
-    console: &mut Console,
-) -> Result<(), Error> {
-    let how = if common.json {
-        Follow::Json
-    } else {
-        Follow::people(console)
-    };
+async fn follow(sync_id: &str, client: &mut Client, common: &Common, console: &mut Console) -> Result<(), Error> {
+    let how = if common.json { Follow::Json } else { Follow::people(console) };
     let sync = watch(client, console, sync_id, how).await?;
     if !common.json {
-        console.line(show::sync::outcome(
-            console.width(),
-            &sync,
-            Timestamp::now(),
-        ))?;
+        console.line(show::sync::outcome(console.width(), &sync, Timestamp::now()))?;
         console.line(String::new())?;
         console.line(show::sync::sentence(&sync))?;
     }
     match sync.state() {
-        SyncState::Failed | SyncState::Cancelled | SyncState::Held => Err(Error::NotGood(format!(
-            "the sync ended as {}",
-            name::short(sync.state().as_str_name(), "SYNC_STATE_")
-        ))),
+        SyncState::Failed | SyncState::Cancelled | SyncState::Held => {
+            Err(Error::NotGood(format!("the sync ended as {}", name::short(sync.state().as_str_name(), "SYNC_STATE_"))))
+        }
         _ => Ok(()),
     }
 }
 
-async fn list(
-    args: List,
-    client: &mut Client,
-    common: &Common,
-    console: &mut Console,
-) -> Result<(), Error> {
+async fn list(args: List, client: &mut Client, common: &Common, console: &mut Console) -> Result<(), Error> {
     let request = ListSyncsRequest {
         mapping_id: args.mapping.unwrap_or_default(),
         states: args.states.into_iter().map(Into::into).collect(),
@@ -237,12 +205,7 @@ fn one(sync: &Sync, common: &Common, console: &mut Console) -> Result<(), Error>
     Ok(console.line(text)?)
 }
 
-async fn records(
-    args: Records,
-    client: &mut Client,
-    common: &Common,
-    console: &mut Console,
-) -> Result<(), Error> {
+async fn records(args: Records, client: &mut Client, common: &Common, console: &mut Console) -> Result<(), Error> {
     let request = ListSyncRecordsRequest {
         sync_id: args.sync,
         outcomes: args.outcomes.into_iter().map(Into::into).collect(),
@@ -267,27 +230,12 @@ async fn records(
 }
 
 fn sync_state(text: &str) -> Result<SyncState, String> {
-    const CHOICES: [&str; 8] = [
-        "QUEUED",
-        "RUNNING",
-        "WAITING",
-        "SUCCEEDED",
-        "COMPLETED_WITH_REJECTIONS",
-        "HELD",
-        "FAILED",
-        "CANCELLED",
-    ];
+    const CHOICES: [&str; 8] =
+        ["QUEUED", "RUNNING", "WAITING", "SUCCEEDED", "COMPLETED_WITH_REJECTIONS", "HELD", "FAILED", "CANCELLED"];
     name::parse(text, "SYNC_STATE_", SyncState::from_str_name, &CHOICES)
 }
 
 fn record_outcome(text: &str) -> Result<RecordOutcome, String> {
-    const CHOICES: [&str; 7] = [
-        "PLANNED", "CREATED", "ADOPTED", "UPDATED", "SKIPPED", "REJECTED", "REMOVED",
-    ];
-    name::parse(
-        text,
-        "RECORD_OUTCOME_",
-        RecordOutcome::from_str_name,
-        &CHOICES,
-    )
+    const CHOICES: [&str; 7] = ["PLANNED", "CREATED", "ADOPTED", "UPDATED", "SKIPPED", "REJECTED", "REMOVED"];
+    name::parse(text, "RECORD_OUTCOME_", RecordOutcome::from_str_name, &CHOICES)
 }

@@ -33,9 +33,7 @@ impl Follow {
     #[must_use]
     pub fn people(console: &Console) -> Self {
         if !console.is_terminal() {
-            return Self::Lines {
-                last: String::new(),
-            };
+            return Self::Lines { last: String::new() };
         }
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stdout());
         bar.enable_steady_tick(Duration::from_millis(100));
@@ -102,9 +100,7 @@ async fn until_final(
     const PATIENCE: u32 = 60;
     let mut failures = 0;
     loop {
-        let request = WatchSyncRequest {
-            sync_id: sync_id.to_owned(),
-        };
+        let request = WatchSyncRequest { sync_id: sync_id.to_owned() };
         let lost = match client.rpc().watch_sync(request).await {
             Err(status) => status,
             Ok(answer) => {
@@ -127,10 +123,7 @@ async fn until_final(
         };
         failures += 1;
         // A connection that broke shows as UNKNOWN or CANCELLED, one that can't be made as UNAVAILABLE.
-        let passing = matches!(
-            lost.code(),
-            Code::Unavailable | Code::Unknown | Code::Cancelled
-        );
+        let passing = matches!(lost.code(), Code::Unavailable | Code::Unknown | Code::Cancelled);
         if !passing || failures > PATIENCE {
             return Err(client.refused(&lost));
         }
@@ -144,9 +137,7 @@ fn style(total_known: bool) -> ProgressStyle {
     } else {
         "  {prefix:<20} {spinner:.green} {pos:>6}  {msg:.dim}"
     };
-    ProgressStyle::with_template(template)
-        .expect("the templates above are valid")
-        .progress_chars("━━─")
+    ProgressStyle::with_template(template).expect("the templates above are valid").progress_chars("━━─")
 }
 
 #[cfg(test)]

@@ -8,20 +8,12 @@ use crate::console::{Console, Ink};
 /// A line for each check, and one below it for what to do where there is something to do.
 #[must_use]
 pub fn checks(console: &Console, checks: &[Check]) -> String {
-    let label_width = checks
-        .iter()
-        .map(|it| label(it).chars().count())
-        .max()
-        .unwrap_or(0);
+    let label_width = checks.iter().map(|it| label(it).chars().count()).max().unwrap_or(0);
     let mut lines = Vec::new();
     for check in checks {
         let (mark, ink) = mark(check.status());
         let label = format!("{:<label_width$}", label(check));
-        let latency = check
-            .latency
-            .as_ref()
-            .map(|it| length(duration(it)))
-            .unwrap_or_default();
+        let latency = check.latency.as_ref().map(|it| length(duration(it))).unwrap_or_default();
         let mut line = format!(
             "  {} {}  {}",
             console.ink(ink, mark),
@@ -92,21 +84,14 @@ mod tests {
     use super::*;
 
     fn check(name: &str, status: CheckStatus) -> Check {
-        Check {
-            name: name.into(),
-            status: status.into(),
-            ..Check::default()
-        }
+        Check { name: name.into(), status: status.into(), ..Check::default() }
     }
 
     #[test]
     fn each_check_has_its_tick_and_what_failed_says_what_to_do() {
         let given = [
             Check {
-                latency: Some(prost_types::Duration {
-                    seconds: 0,
-                    nanos: 12_000_000,
-                }),
+                latency: Some(prost_types::Duration { seconds: 0, nanos: 12_000_000 }),
                 message: "https://acme.api.kandji.io".into(),
                 ..check("kandji_reachable", CheckStatus::Passed)
             },
@@ -128,6 +113,14 @@ mod tests {
             check("a_newer_check", CheckStatus::Passed),
         ];
         let console = Console::plain(Box::new(std::io::sink()));
-        insta::assert_snapshot!(checks(&console, &given), @"");
+        insta::assert_snapshot!(checks(&console, &given), @r#"
+        ✓ Kandji answers             12 ms  https://acme.api.kandji.io
+        ✗ Kandji takes the token            Kandji answered 401.  TOKEN_REFUSED
+          → Make a new token and configure the connection with it.
+        ! Users can be listed               PERMISSION_MISSING
+          → Only User Active needs it.
+        – Records can be written            Only a first sync can show it.
+        ✓ a_newer_check
+        "#);
     }
 }

@@ -37,18 +37,10 @@ pub fn connection(width: Option<u16>, it: &Connection) -> String {
     let kandji = it.kandji.clone().unwrap_or_default();
     let asset_panda = it.asset_panda.clone().unwrap_or_default();
     let hint = |hint: &str| {
-        if hint.is_empty() {
-            "set".to_owned()
-        } else {
-            format!("ends in {hint}")
-        }
+        if hint.is_empty() { "set".to_owned() } else { format!("ends in {hint}") }
     };
     let chosen = |id: String| {
-        if id.is_empty() {
-            "not chosen yet".to_owned()
-        } else {
-            id
-        }
+        if id.is_empty() { "not chosen yet".to_owned() } else { id }
     };
     let lines = [
         ("Connection", it.connection_id.clone()),
@@ -73,31 +65,17 @@ pub fn connection(width: Option<u16>, it: &Connection) -> String {
 pub fn modules(width: Option<u16>, modules: &[AssetPandaModule]) -> String {
     let rows: Vec<Vec<String>> = modules
         .iter()
-        .map(|it| {
-            vec![
-                it.account_id.clone(),
-                it.account_name.clone(),
-                it.module_id.clone(),
-                it.module_name.clone(),
-            ]
-        })
+        .map(|it| vec![it.account_id.clone(), it.account_name.clone(), it.module_id.clone(), it.module_name.clone()])
         .collect();
-    let columns = [
-        ("ACCOUNT", Kind::Id),
-        ("NAME", Kind::Text),
-        ("MODULE", Kind::Id),
-        ("NAME", Kind::Text),
-    ];
+    let columns = [("ACCOUNT", Kind::Id), ("NAME", Kind::Text), ("MODULE", Kind::Id), ("NAME", Kind::Text)];
     table(width, &columns, &rows)
 }
 
 /// A table of collections.
 #[must_use]
 pub fn collections(width: Option<u16>, collections: &[Collection]) -> String {
-    let rows: Vec<Vec<String>> = collections
-        .iter()
-        .map(|it| vec![it.collection_id.clone(), it.display_name.clone()])
-        .collect();
+    let rows: Vec<Vec<String>> =
+        collections.iter().map(|it| vec![it.collection_id.clone(), it.display_name.clone()]).collect();
     let columns = [("COLLECTION", Kind::Id), ("NAME", Kind::Text)];
     table(width, &columns, &rows)
 }
@@ -131,25 +109,16 @@ pub fn columns(width: Option<u16>, columns: &[Column]) -> String {
 
 fn state(it: &Connection) -> String {
     let state = short(it.state().as_str_name(), "CONNECTION_STATE_");
-    if it.state_reason.is_empty() {
-        state.to_owned()
-    } else {
-        format!("{state} ({})", it.state_reason)
-    }
+    if it.state_reason.is_empty() { state.to_owned() } else { format!("{state} ({})", it.state_reason) }
 }
 
 fn kandji_url(it: &Connection) -> String {
-    it.kandji
-        .as_ref()
-        .map(|it| it.api_url.clone())
-        .unwrap_or_default()
+    it.kandji.as_ref().map(|it| it.api_url.clone()).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
-    use pandaport_api::v1::{
-        AssetPandaEndpoint, ColumnType, ColumnUniqueness, ConnectionState, KandjiEndpoint,
-    };
+    use pandaport_api::v1::{AssetPandaEndpoint, ColumnType, ColumnUniqueness, ConnectionState, KandjiEndpoint};
 
     use super::*;
 
@@ -176,12 +145,29 @@ mod tests {
 
     #[test]
     fn a_connection_shows_its_ends_and_why_it_fails_but_no_secret() {
-        insta::assert_snapshot!(connection(None, &failing()), @"");
+        insta::assert_snapshot!(connection(None, &failing()), @r#"
+        Connection    0199aaaa-0000-7000-8000-000000000001
+        Name          Example Org
+        State         FAILING (TOKEN_REFUSED)
+        Verified      -
+        Kandji        https://example.api.kandji.io
+          entered as  https://example.kandji.io
+          token       ends in a1b2
+        Asset Panda   https://api.assetpanda.app
+          key         set
+          account     01JACC0001
+          module      not chosen yet
+        Created       -
+        Changed       -
+        "#);
     }
 
     #[test]
     fn a_table_of_connections() {
-        insta::assert_snapshot!(connections(None, &[failing()]), @"");
+        insta::assert_snapshot!(connections(None, &[failing()]), @r#"
+        CONNECTION                            NAME         STATE                    KANDJI                         VERIFIED
+        0199aaaa-0000-7000-8000-000000000001  Example Org  FAILING (TOKEN_REFUSED)  https://example.api.kandji.io  -
+        "#);
     }
 
     #[test]
@@ -204,6 +190,10 @@ mod tests {
             options: vec!["Mac".into(), "iPad".into()],
             ..serial.clone()
         };
-        insta::assert_snapshot!(columns(None, &[serial, platform]), @"");
+        insta::assert_snapshot!(columns(None, &[serial, platform]), @r#"
+        COLUMN                  NAME           TYPE    UNIQUE      WRITABLE  OPTIONS
+        01HW_0_serial_text      Serial Number  TEXT    UNIQUE      yes
+        01HW_1_platform_select  Platform       SELECT  NOT_UNIQUE  no        Mac, iPad
+        "#);
     }
 }

@@ -63,13 +63,10 @@ pub fn mapping(width: Option<u16>, it: &Mapping) -> String {
 /// The pairs of a mapping, the identifier first.
 #[must_use]
 pub fn pairs(width: Option<u16>, mapping: &Mapping) -> String {
-    let identifier = mapping.identifier.iter().map(|it| {
-        vec![
-            it.source_field.clone(),
-            it.column_id.clone(),
-            "identifier".to_owned(),
-        ]
-    });
+    let identifier = mapping
+        .identifier
+        .iter()
+        .map(|it| vec![it.source_field.clone(), it.column_id.clone(), "identifier".to_owned()]);
     let fields = mapping.fields.iter().map(|it| {
         let rule = match it.write_rule() {
             WriteRule::Unspecified => String::new(),
@@ -78,11 +75,7 @@ pub fn pairs(width: Option<u16>, mapping: &Mapping) -> String {
         vec![it.source_field.clone(), it.column_id.clone(), rule]
     });
     let rows: Vec<Vec<String>> = identifier.chain(fields).collect();
-    let columns = [
-        ("FIELD", Kind::Id),
-        ("COLUMN", Kind::Id),
-        ("WRITTEN", Kind::Text),
-    ];
+    let columns = [("FIELD", Kind::Id), ("COLUMN", Kind::Id), ("WRITTEN", Kind::Text)];
     table(width, &columns, &rows)
 }
 
@@ -91,14 +84,7 @@ pub fn pairs(width: Option<u16>, mapping: &Mapping) -> String {
 pub fn warnings(warnings: &[Warning]) -> String {
     warnings
         .iter()
-        .map(|it| {
-            format!(
-                "! {}: {} ({})",
-                clean(&it.field),
-                clean(&it.message),
-                clean(&it.reason)
-            )
-        })
+        .map(|it| format!("! {}: {} ({})", clean(&it.field), clean(&it.message), clean(&it.reason)))
         .collect::<Vec<_>>()
         .join("\n")
 }
@@ -118,13 +104,8 @@ pub fn source_fields(width: Option<u16>, fields: &[SourceField]) -> String {
             ]
         })
         .collect();
-    let columns = [
-        ("FIELD", Kind::Id),
-        ("NAME", Kind::Id),
-        ("TYPE", Kind::Id),
-        ("AS IDENTIFIER", Kind::Id),
-        ("WHY", Kind::Text),
-    ];
+    let columns =
+        [("FIELD", Kind::Id), ("NAME", Kind::Id), ("TYPE", Kind::Id), ("AS IDENTIFIER", Kind::Id), ("WHY", Kind::Text)];
     table(width, &columns, &rows)
 }
 
@@ -133,10 +114,7 @@ fn state(it: &Mapping) -> String {
 }
 
 fn last_sync(it: &Mapping) -> String {
-    it.last_sync.as_ref().map_or_else(
-        || "-".to_owned(),
-        |it| short(it.state().as_str_name(), "SYNC_STATE_").to_owned(),
-    )
+    it.last_sync.as_ref().map_or_else(|| "-".to_owned(), |it| short(it.state().as_str_name(), "SYNC_STATE_").to_owned())
 }
 
 fn schedule(it: Option<&Schedule>) -> String {
@@ -150,9 +128,7 @@ fn schedule(it: Option<&Schedule>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use pandaport_api::v1::{
-        FieldPair, Identifier, IdentifierFitness, MappingState, Sync, SyncState, ValueType,
-    };
+    use pandaport_api::v1::{FieldPair, Identifier, IdentifierFitness, MappingState, Sync, SyncState, ValueType};
 
     use super::*;
 
@@ -181,16 +157,10 @@ mod tests {
                 },
             ],
             schedule: Some(Schedule {
-                kind: Some(ScheduleKind::Interval(prost_types::Duration {
-                    seconds: 900,
-                    nanos: 0,
-                })),
+                kind: Some(ScheduleKind::Interval(prost_types::Duration { seconds: 900, nanos: 0 })),
             }),
             state: MappingState::Active.into(),
-            last_sync: Some(Sync {
-                state: SyncState::Succeeded.into(),
-                ..Sync::default()
-            }),
+            last_sync: Some(Sync { state: SyncState::Succeeded.into(), ..Sync::default() }),
             linked_count: 1_250,
             rejected_count: 2,
             ..Mapping::default()
@@ -199,12 +169,32 @@ mod tests {
 
     #[test]
     fn a_mapping_shows_its_pairs() {
-        insta::assert_snapshot!(mapping(None, &active()), @"");
+        insta::assert_snapshot!(mapping(None, &active()), @r#"
+        Mapping       0199aaaa-0000-7000-8000-000000000002
+        Name          Kandji Device Import
+        State         ACTIVE
+        Connection    0199aaaa-0000-7000-8000-000000000001
+        Collection    01JCOL0001
+        Schedule      every 15 min
+        Linked        1,250
+        Rejected      2
+        Last sync     SUCCEEDED
+        Last success  -
+        Next sync     -
+
+        FIELD          COLUMN                WRITTEN
+        serial_number  01HW_0_serial_text    identifier
+        model          01HW_1_model_text     trigger
+        last_check_in  01HW_2_seen_datetime  passenger
+        "#);
     }
 
     #[test]
     fn a_table_of_mappings() {
-        insta::assert_snapshot!(mappings(None, &[active()]), @"");
+        insta::assert_snapshot!(mappings(None, &[active()]), @r#"
+        MAPPING                               NAME                  STATE   LINKED  REJECTED  LAST SYNC  NEXT SYNC
+        0199aaaa-0000-7000-8000-000000000002  Kandji Device Import  ACTIVE   1,250         2  SUCCEEDED  -
+        "#);
     }
 
     #[test]
@@ -217,6 +207,9 @@ mod tests {
             guidance: "Common and acceptable.".into(),
             calls_per_device: 0,
         };
-        insta::assert_snapshot!(source_fields(None, &[field]), @"");
+        insta::assert_snapshot!(source_fields(None, &[field]), @r#"
+        FIELD          NAME           TYPE  AS IDENTIFIER  WHY
+        serial_number  Serial Number  TEXT  good           Common and acceptable.
+        "#);
     }
 }

@@ -46,10 +46,7 @@ mod tests {
         let state = |it| parse(it, "SYNC_STATE_", SyncState::from_str_name, &["QUEUED"]);
         assert_eq!(state("queued"), Ok(SyncState::Queued));
         assert_eq!(state("SYNC_STATE_QUEUED"), Ok(SyncState::Queued));
-        assert_eq!(
-            state("completed-with-rejections"),
-            Ok(SyncState::CompletedWithRejections)
-        );
+        assert_eq!(state("completed-with-rejections"), Ok(SyncState::CompletedWithRejections));
         assert_eq!(state("done"), Err("not one of QUEUED".to_owned()));
     }
 }

@@ -42,12 +42,7 @@ impl Progress {
             SyncPhase::Apply | SyncPhase::Remove => (settled.min(read), Some(read)),
             _ => (read, None),
         };
-        Self {
-            task: task(sync).to_owned(),
-            done,
-            total,
-            note: note(sync, now),
-        }
+        Self { task: task(sync).to_owned(), done, total, note: note(sync, now) }
     }
 
     /// The line without a bar: `writing records: 250 of 500 devices; 2 rejected`.
@@ -133,27 +128,14 @@ mod tests {
     }
 
     fn running(phase: SyncPhase, counts: SyncCounts) -> Sync {
-        Sync {
-            state: SyncState::Running.into(),
-            phase: phase.into(),
-            counts: Some(counts),
-            ..Sync::default()
-        }
+        Sync { state: SyncState::Running.into(), phase: phase.into(), counts: Some(counts), ..Sync::default() }
     }
 
     #[test]
     fn a_sync_is_followed_from_phase_to_phase() {
-        let counts = |read, unchanged, created| SyncCounts {
-            read,
-            unchanged,
-            created,
-            ..SyncCounts::default()
-        };
+        let counts = |read, unchanged, created| SyncCounts { read, unchanged, created, ..SyncCounts::default() };
         let writing = Sync {
-            estimate: Some(SyncEstimate {
-                calls_left: 200,
-                finish_time: Some(at(150)),
-            }),
+            estimate: Some(SyncEstimate { calls_left: 200, finish_time: Some(at(150)) }),
             ..running(SyncPhase::Apply, counts(1_500, 500, 250))
         };
         let waiting = Sync {
@@ -166,31 +148,27 @@ mod tests {
             ..writing.clone()
         };
         let steps = [
-            Sync {
-                state: SyncState::Queued.into(),
-                ..Sync::default()
-            },
+            Sync { state: SyncState::Queued.into(), ..Sync::default() },
             running(SyncPhase::Schema, counts(0, 0, 0)),
             running(SyncPhase::Read, counts(598, 100, 0)),
             running(SyncPhase::Resolve, counts(1_500, 500, 0)),
             writing,
             waiting,
         ];
-        let lines: Vec<String> = steps
-            .iter()
-            .map(|it| Progress::of(it, now()).plain())
-            .collect();
-        insta::assert_snapshot!(lines.join("\n"), @"");
+        let lines: Vec<String> = steps.iter().map(|it| Progress::of(it, now()).plain()).collect();
+        insta::assert_snapshot!(lines.join("\n"), @r#"
+        queued
+        checking columns
+        reading devices: 598 devices
+        looking up records: 1,500 devices
+        writing records: 750 of 1,500 devices; about 2 min left
+        waiting: 750 of 1,500 devices; No calls are left at Asset Panda, goes on at 09:15:02
+        "#);
     }
 
     #[test]
     fn a_bar_never_shows_more_than_all() {
-        let counts = SyncCounts {
-            read: 10,
-            created: 8,
-            rejected: 3,
-            ..SyncCounts::default()
-        };
+        let counts = SyncCounts { read: 10, created: 8, rejected: 3, ..SyncCounts::default() };
         let progress = Progress::of(&running(SyncPhase::Apply, counts), now());
         assert_eq!((progress.done, progress.total), (10, Some(10)));
         assert_eq!(progress.note, "3 rejected");

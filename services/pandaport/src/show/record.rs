@@ -43,16 +43,8 @@ pub fn records(width: Option<u16>, records: &[SyncRecord]) -> String {
 /// One column that changes: `model: "MacBook Air" → "MacBook Pro"`.
 #[must_use]
 pub fn change(it: &FieldChange) -> String {
-    let name = if it.source_field.is_empty() {
-        &it.column_id
-    } else {
-        &it.source_field
-    };
-    format!(
-        "{name}: {} → {}",
-        value(it.old_value.as_ref()),
-        value(it.new_value.as_ref())
-    )
+    let name = if it.source_field.is_empty() { &it.column_id } else { &it.source_field };
+    format!("{name}: {} → {}", value(it.old_value.as_ref()), value(it.new_value.as_ref()))
 }
 
 /// A table of the devices that a mapping knows.
@@ -129,7 +121,12 @@ mod tests {
             message: "The device has no asset tag.".into(),
             ..SyncRecord::default()
         };
-        insta::assert_snapshot!(records(None, &[updated, rejected]), @"");
+        insta::assert_snapshot!(records(None, &[updated, rejected]), @r#"
+        OUTCOME   IDENTIFIER  SERIAL  RECORD      WHAT
+        UPDATED   C02ABC      C02ABC  01JREC0001  os_version: "26.0" → "26.1"
+                                                  is_missing: (unknown) → true
+        REJECTED              C02DEF              IDENTIFIER_EMPTY: The device has no asset tag.
+        "#);
     }
 
     #[test]
@@ -139,12 +136,12 @@ mod tests {
             identifier: "C02ABC".into(),
             state: DeviceState::Current.into(),
             record_id: "01JREC0001".into(),
-            last_seen_time: Some(prost_types::Timestamp {
-                seconds: 1_795_166_042,
-                nanos: 0,
-            }),
+            last_seen_time: Some(prost_types::Timestamp { seconds: 1_795_166_042, nanos: 0 }),
             ..Device::default()
         };
-        insta::assert_snapshot!(devices(None, &[device]), @"");
+        insta::assert_snapshot!(devices(None, &[device]), @r#"
+        DEVICE  IDENTIFIER  STATE    RECORD      SEEN                  WRITTEN  WHY
+        d-1     C02ABC      CURRENT  01JREC0001  2026-11-20T09:14:02Z  -
+        "#);
     }
 }

@@ -34,18 +34,11 @@ pub fn sync(width: Option<u16>, it: &Sync, now: Timestamp) -> String {
         ("Mapping", it.mapping_id.clone()),
         ("State", state),
         ("Mode", mode(it)),
-        (
-            "Started by",
-            words(it.trigger().as_str_name(), "SYNC_TRIGGER_"),
-        ),
+        ("Started by", words(it.trigger().as_str_name(), "SYNC_TRIGGER_")),
         ("Devices", counts(&it.counts.unwrap_or_default())),
         (
             "Calls",
-            format!(
-                "{} to Kandji, {} to Asset Panda",
-                number(calls.kandji.into()),
-                number(calls.asset_panda.into())
-            ),
+            format!("{} to Kandji, {} to Asset Panda", number(calls.kandji.into()), number(calls.asset_panda.into())),
         ),
     ];
     if let Some(estimate) = &it.estimate {
@@ -59,15 +52,7 @@ pub fn sync(width: Option<u16>, it: &Sync, now: Timestamp) -> String {
         ));
     }
     if let Some(wait) = &it.wait {
-        lines.push((
-            "Waits",
-            format!(
-                "until {}: {} ({})",
-                moment(wait.until.as_ref()),
-                wait.message,
-                wait.reason
-            ),
-        ));
+        lines.push(("Waits", format!("until {}: {} ({})", moment(wait.until.as_ref()), wait.message, wait.reason)));
     }
     if let Some(error) = &it.error {
         lines.push(("Error", format!("{} ({})", error.message, error.reason)));
@@ -98,8 +83,7 @@ pub fn syncs(width: Option<u16>, syncs: &[Sync], now: Timestamp) -> String {
                 number((counts.rejected + counts.still_rejected).into()),
                 number(u64::from(calls.kandji) + u64::from(calls.asset_panda)),
                 moment(it.create_time.as_ref()),
-                span(it.start_time.as_ref(), it.end_time.as_ref(), now)
-                    .map_or_else(|| "-".to_owned(), length),
+                span(it.start_time.as_ref(), it.end_time.as_ref(), now).map_or_else(|| "-".to_owned(), length),
             ]
         })
         .collect();
@@ -157,17 +141,11 @@ pub fn sentence(it: &Sync) -> String {
         SyncState::Held => "Done, but for what is held until it is approved",
         SyncState::Failed => "Failed",
         SyncState::Cancelled => "Cancelled",
-        SyncState::Queued | SyncState::Running | SyncState::Waiting | SyncState::Unspecified => {
-            "Not ended yet"
-        }
+        SyncState::Queued | SyncState::Running | SyncState::Waiting | SyncState::Unspecified => "Not ended yet",
     };
     let counts = counts(&it.counts.unwrap_or_default());
     match &it.error {
-        Some(error) => format!(
-            "{state}: {} ({}) Devices: {counts}.",
-            clean(&error.message),
-            clean(&error.reason)
-        ),
+        Some(error) => format!("{state}: {} ({}) Devices: {counts}.", clean(&error.message), clean(&error.reason)),
         None => format!("{state}: {counts}."),
     }
 }
@@ -195,11 +173,7 @@ fn counts(it: &SyncCounts) -> String {
 
 fn mode(it: &Sync) -> String {
     let mode = short(it.mode().as_str_name(), "SYNC_MODE_");
-    if it.dry_run {
-        format!("{mode}, dry run")
-    } else {
-        mode.to_owned()
-    }
+    if it.dry_run { format!("{mode}, dry run") } else { mode.to_owned() }
 }
 
 #[cfg(test)]
@@ -209,10 +183,7 @@ pub(crate) mod tests {
     use super::*;
 
     pub(crate) fn at(seconds: i64) -> prost_types::Timestamp {
-        prost_types::Timestamp {
-            seconds: 1_795_166_042 + seconds,
-            nanos: 0,
-        }
+        prost_types::Timestamp { seconds: 1_795_166_042 + seconds, nanos: 0 }
     }
 
     pub(crate) fn first() -> Sync {
@@ -223,15 +194,8 @@ pub(crate) mod tests {
             phase: SyncPhase::Remove.into(),
             mode: SyncMode::Incremental.into(),
             trigger: SyncTrigger::First.into(),
-            counts: Some(SyncCounts {
-                read: 1_250,
-                created: 1_250,
-                ..SyncCounts::default()
-            }),
-            calls: Some(ApiCalls {
-                kandji: 6,
-                asset_panda: 276,
-            }),
+            counts: Some(SyncCounts { read: 1_250, created: 1_250, ..SyncCounts::default() }),
+            calls: Some(ApiCalls { kandji: 6, asset_panda: 276 }),
             create_time: Some(at(0)),
             start_time: Some(at(1)),
             end_time: Some(at(66)),
@@ -241,19 +205,20 @@ pub(crate) mod tests {
 
     #[test]
     fn the_outcome_is_a_row_with_the_calls_made() {
-        insta::assert_snapshot!(outcome(None, &first(), Timestamp::UNIX_EPOCH), @"");
+        insta::assert_snapshot!(outcome(None, &first(), Timestamp::UNIX_EPOCH), @r#"
+         READ  CREATED  UPDATED  UNCHANGED  REJECTED  KANDJI CALLS  ASSET PANDA CALLS       TOOK
+        1,250    1,250        0          0         0             6                276  1 min 5 s
+        "#);
     }
 
     #[test]
     fn what_is_rarely_there_shows_when_it_is() {
         let mut sync = first();
-        sync.counts = Some(SyncCounts {
-            read: 3,
-            adopted: 1,
-            still_rejected: 2,
-            ..SyncCounts::default()
-        });
-        insta::assert_snapshot!(outcome(None, &sync, Timestamp::UNIX_EPOCH), @"");
+        sync.counts = Some(SyncCounts { read: 3, adopted: 1, still_rejected: 2, ..SyncCounts::default() });
+        insta::assert_snapshot!(outcome(None, &sync, Timestamp::UNIX_EPOCH), @r#"
+        READ  CREATED  ADOPTED  UPDATED  UNCHANGED  REJECTED  STILL REJECTED  KANDJI CALLS  ASSET PANDA CALLS       TOOK
+           3        0        1        0          0         0               2             6                276  1 min 5 s
+        "#);
     }
 
     #[test]
@@ -270,12 +235,28 @@ pub(crate) mod tests {
             ..first()
         };
         let now = Timestamp::from_second(at(91).seconds).unwrap_or_default();
-        insta::assert_snapshot!(sync(None, &sync_, now), @"");
+        insta::assert_snapshot!(sync(None, &sync_, now), @r#"
+        Sync        0199aaaa-0000-7000-8000-000000000003
+        Mapping     0199aaaa-0000-7000-8000-000000000002
+        State       WAITING, in APPLY
+        Mode        INCREMENTAL
+        Started by  first
+        Devices     1,250 read, 1,250 created
+        Calls       6 to Kandji, 276 to Asset Panda
+        Waits       until 2026-11-20T09:16:02Z: No calls are left at Asset Panda. (BUDGET)
+        Queued      2026-11-20T09:14:02Z
+        Started     2026-11-20T09:14:03Z
+        Ended       -
+        Took        1 min 30 s
+        "#);
     }
 
     #[test]
     fn a_table_of_syncs() {
-        insta::assert_snapshot!(syncs(None, &[first()], Timestamp::UNIX_EPOCH), @"");
+        insta::assert_snapshot!(syncs(None, &[first()], Timestamp::UNIX_EPOCH), @r#"
+        SYNC                                  STATE      MODE          READ  WRITTEN  REJECTED  CALLS  QUEUED                TOOK
+        0199aaaa-0000-7000-8000-000000000003  SUCCEEDED  INCREMENTAL  1,250    1,250         0    282  2026-11-20T09:14:02Z  1 min 5 s
+        "#);
     }
 
     #[test]
@@ -283,10 +264,7 @@ pub(crate) mod tests {
         assert_eq!(sentence(&first()), "Succeeded: 1,250 read, 1,250 created.");
         let failed = Sync {
             state: SyncState::Failed.into(),
-            error: Some(SyncError {
-                reason: "COLUMN_UNKNOWN".into(),
-                message: "The column is gone.".into(),
-            }),
+            error: Some(SyncError { reason: "COLUMN_UNKNOWN".into(), message: "The column is gone.".into() }),
             ..first()
         };
         assert_eq!(

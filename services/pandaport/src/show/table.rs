@@ -1,8 +1,6 @@
 //! Tables without lines: easy on the eye, and easy to cut with other tools.
 
-use comfy_table::{
-    Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table, presets::NOTHING,
-};
+use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table, presets::NOTHING};
 
 use super::text::clean;
 
@@ -21,17 +19,9 @@ pub enum Kind {
 #[must_use]
 pub fn table(width: Option<u16>, columns: &[(&str, Kind)], rows: &[Vec<String>]) -> String {
     let mut table = bare(width);
-    table.set_header(
-        columns
-            .iter()
-            .map(|(name, kind)| aligned(Cell::new(*name), *kind)),
-    );
+    table.set_header(columns.iter().map(|(name, kind)| aligned(Cell::new(*name), *kind)));
     for row in rows {
-        table.add_row(
-            row.iter()
-                .zip(columns)
-                .map(|(text, (_, kind))| aligned(Cell::new(clean(text)), *kind)),
-        );
+        table.add_row(row.iter().zip(columns).map(|(text, (_, kind))| aligned(Cell::new(clean(text)), *kind)));
     }
     for (column, (_, kind)) in table.column_iter_mut().zip(columns) {
         if *kind != Kind::Text {
@@ -58,9 +48,7 @@ fn bare(width: Option<u16>) -> Table {
     let mut table = Table::new();
     table.load_style(NOTHING);
     match width {
-        Some(width) => table
-            .set_content_arrangement(ContentArrangement::Dynamic)
-            .set_width(width),
+        Some(width) => table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width),
         None => table.set_content_arrangement(ContentArrangement::Disabled),
     };
     table
@@ -72,11 +60,7 @@ fn finish(table: &Table) -> String {
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
-    table
-        .lines()
-        .map(|line| line.trim_end().to_owned())
-        .collect::<Vec<_>>()
-        .join("\n")
+    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
 fn aligned(cell: Cell, kind: Kind) -> Cell {
@@ -97,25 +81,33 @@ mod tests {
         ]
     }
 
-    const COLUMNS: [(&str, Kind); 3] = [
-        ("ID", Kind::Id),
-        ("NAME", Kind::Text),
-        ("DEVICES", Kind::Number),
-    ];
+    const COLUMNS: [(&str, Kind); 3] = [("ID", Kind::Id), ("NAME", Kind::Text), ("DEVICES", Kind::Number)];
 
     #[test]
     fn columns_are_aligned_without_lines() {
-        insta::assert_snapshot!(table(None, &COLUMNS, &rows()), @"");
+        insta::assert_snapshot!(table(None, &COLUMNS, &rows()), @r#"
+        ID   NAME                       DEVICES
+        a1   One Mac                          5
+        b22  Another, with a long name    1,250
+        "#);
     }
 
     #[test]
     fn in_a_short_line_text_wraps_and_ids_stay_whole() {
-        insta::assert_snapshot!(table(Some(30), &COLUMNS, &rows()), @"");
+        insta::assert_snapshot!(table(Some(30), &COLUMNS, &rows()), @r#"
+        ID   NAME            DEVICES
+        a1   One Mac               5
+        b22  Another, with     1,250
+             a long name
+        "#);
     }
 
     #[test]
     fn a_sheet_has_a_line_for_each_property() {
         let lines = [("Name", "One Mac".to_owned()), ("State", "VERIFIED".to_owned())];
-        insta::assert_snapshot!(sheet(None, &lines), @"");
+        insta::assert_snapshot!(sheet(None, &lines), @r#"
+        Name   One Mac
+        State  VERIFIED
+        "#);
     }
 }

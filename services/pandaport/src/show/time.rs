@@ -7,8 +7,7 @@ use jiff::Timestamp;
 /// A moment as `2026-11-20T09:14:02Z`, in UTC like the logs; `-` where it is unset.
 #[must_use]
 pub fn moment(time: Option<&prost_types::Timestamp>) -> String {
-    time.and_then(timestamp)
-        .map_or_else(|| "-".to_owned(), |it| whole_seconds(it).to_string())
+    time.and_then(timestamp).map_or_else(|| "-".to_owned(), |it| whole_seconds(it).to_string())
 }
 
 /// The moment on a clock, in UTC: `09:14:02`.
@@ -66,9 +65,7 @@ pub fn duration(it: &prost_types::Duration) -> Duration {
 pub fn parse_length(input: &str) -> Result<Duration, String> {
     let wrong = || format!("`{input}` is not a length of time such as 30s, 15m, 1h or 7d");
     let input = input.trim();
-    let unit_at = input
-        .find(|c: char| !c.is_ascii_digit())
-        .ok_or_else(wrong)?;
+    let unit_at = input.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
     let (digits, unit) = input.split_at(unit_at);
     let n: u64 = digits.parse().map_err(|_| wrong())?;
     let millis_per_unit: u64 = match unit {
@@ -79,17 +76,11 @@ pub fn parse_length(input: &str) -> Result<Duration, String> {
         "d" => 86_400_000,
         _ => return Err(wrong()),
     };
-    n.checked_mul(millis_per_unit)
-        .map(Duration::from_millis)
-        .ok_or_else(wrong)
+    n.checked_mul(millis_per_unit).map(Duration::from_millis).ok_or_else(wrong)
 }
 
 fn two(big: u64, big_unit: &str, small: u64, small_unit: &str) -> String {
-    if small == 0 {
-        format!("{big} {big_unit}")
-    } else {
-        format!("{big} {big_unit} {small} {small_unit}")
-    }
+    if small == 0 { format!("{big} {big_unit}") } else { format!("{big} {big_unit} {small} {small_unit}") }
 }
 
 fn whole_seconds(it: Timestamp) -> Timestamp {
@@ -129,10 +120,7 @@ mod tests {
 
     #[test]
     fn moments_are_shown_in_utc_without_fractions() {
-        let time = prost_types::Timestamp {
-            seconds: 1_795_166_042,
-            nanos: 999_000_000,
-        };
+        let time = prost_types::Timestamp { seconds: 1_795_166_042, nanos: 999_000_000 };
         assert_eq!(moment(Some(&time)), "2026-11-20T09:14:02Z");
         assert_eq!(moment(None), "-");
     }

@@ -23,11 +23,8 @@ pub fn value(it: Option<&Value>) -> String {
             format!("[{}]", parts.join(", "))
         }
         Some(Kind::StructValue(it)) => {
-            let parts: Vec<String> = it
-                .fields
-                .iter()
-                .map(|(key, it)| format!("{}: {}", clean(key), value(Some(it))))
-                .collect();
+            let parts: Vec<String> =
+                it.fields.iter().map(|(key, it)| format!("{}: {}", clean(key), value(Some(it)))).collect();
             format!("{{{}}}", parts.join(", "))
         }
     }
@@ -55,9 +52,7 @@ mod tests {
         assert_eq!(of(Kind::StringValue("true".into())), "\"true\"");
         assert_eq!(of(Kind::BoolValue(true)), "true");
         assert_eq!(of(Kind::NumberValue(12.0)), "12");
-        let list = ListValue {
-            values: vec![Value::from("a"), Value::from("b")],
-        };
+        let list = ListValue { values: vec![Value::from("a"), Value::from("b")] };
         assert_eq!(of(Kind::ListValue(list)), "[\"a\", \"b\"]");
     }
 }

@@ -59,10 +59,7 @@ pub struct CollectionView<'a> {
 
 impl<'a> From<&'a v1::Collection> for CollectionView<'a> {
     fn from(it: &'a v1::Collection) -> Self {
-        Self {
-            collection_id: &it.collection_id,
-            display_name: &it.display_name,
-        }
+        Self { collection_id: &it.collection_id, display_name: &it.display_name }
     }
 }
 

@@ -147,16 +147,27 @@ mod tests {
             connection_id: "c-1".into(),
             display_name: "Example Org".into(),
             state: v1::ConnectionState::Verified.into(),
-            verify_time: Some(prost_types::Timestamp {
-                seconds: 1_795_166_042,
-                nanos: 500_000_000,
-            }),
+            verify_time: Some(prost_types::Timestamp { seconds: 1_795_166_042, nanos: 500_000_000 }),
             kandji: Some(v1::KandjiEndpoint {
                 api_url: "https://example.api.kandji.io".into(),
                 ..v1::KandjiEndpoint::default()
             }),
             ..v1::Connection::default()
         };
-        insta::assert_snapshot!(super::super::json(&ConnectionView::from(&connection)), @"");
+        insta::assert_snapshot!(super::super::json(&ConnectionView::from(&connection)), @r#"
+        {
+          "connectionId": "c-1",
+          "displayName": "Example Org",
+          "kandji": {
+            "baseUrl": "",
+            "apiUrl": "https://example.api.kandji.io",
+            "tokenHint": ""
+          },
+          "state": "CONNECTION_STATE_VERIFIED",
+          "stateReason": "",
+          "verifyTime": "2026-11-20T09:14:02.5Z",
+          "etag": ""
+        }
+        "#);
     }
 }

@@ -67,10 +67,10 @@ impl<'a> From<&'a v1::Mapping> for MappingView<'a> {
             display_name: &it.display_name,
             external_entity: it.external_entity().as_str_name(),
             collection_id: &it.collection_id,
-            identifier: it.identifier.as_ref().map(|it| Identifier {
-                source_field: &it.source_field,
-                column_id: &it.column_id,
-            }),
+            identifier: it
+                .identifier
+                .as_ref()
+                .map(|it| Identifier { source_field: &it.source_field, column_id: &it.column_id }),
             fields: it
                 .fields
                 .iter()
@@ -110,11 +110,7 @@ pub struct WarningView<'a> {
 
 impl<'a> From<&'a v1::Warning> for WarningView<'a> {
     fn from(it: &'a v1::Warning) -> Self {
-        Self {
-            field: &it.field,
-            reason: &it.reason,
-            message: &it.message,
-        }
+        Self { field: &it.field, reason: &it.reason, message: &it.message }
     }
 }
 
@@ -149,22 +145,46 @@ mod tests {
         let mapping = v1::Mapping {
             mapping_id: "m-1".into(),
             display_name: "Kandji Device Import".into(),
-            identifier: Some(v1::Identifier {
-                source_field: "serial_number".into(),
-                column_id: "c1".into(),
-            }),
+            identifier: Some(v1::Identifier { source_field: "serial_number".into(), column_id: "c1".into() }),
             fields: vec![v1::FieldPair {
                 source_field: "last_check_in".into(),
                 column_id: "c2".into(),
                 write_rule: v1::WriteRule::Passenger.into(),
                 ..v1::FieldPair::default()
             }],
-            schedule: Some(v1::Schedule {
-                kind: Some(v1::schedule::Kind::Manual(v1::ManualSchedule {})),
-            }),
+            schedule: Some(v1::Schedule { kind: Some(v1::schedule::Kind::Manual(v1::ManualSchedule {})) }),
             state: v1::MappingState::Active.into(),
             ..v1::Mapping::default()
         };
-        insta::assert_snapshot!(json(&MappingView::from(&mapping)), @"");
+        insta::assert_snapshot!(json(&MappingView::from(&mapping)), @r#"
+        {
+          "mappingId": "m-1",
+          "connectionId": "",
+          "displayName": "Kandji Device Import",
+          "externalEntity": "EXTERNAL_ENTITY_UNSPECIFIED",
+          "collectionId": "",
+          "identifier": {
+            "sourceField": "serial_number",
+            "columnId": "c1"
+          },
+          "fields": [
+            {
+              "sourceField": "last_check_in",
+              "columnId": "c2",
+              "writeRule": "WRITE_RULE_PASSENGER",
+              "tagSeparator": "",
+              "dateFormat": ""
+            }
+          ],
+          "schedule": {
+            "manual": {}
+          },
+          "state": "MAPPING_STATE_ACTIVE",
+          "stateReason": "",
+          "linkedCount": 0,
+          "rejectedCount": 0,
+          "etag": ""
+        }
+        "#);
     }
 }

@@ -102,23 +102,17 @@ impl<'a> From<&'a v1::Sync> for SyncView<'a> {
                 still_rejected: counts.still_rejected,
                 removed: counts.removed,
             },
-            calls: Calls {
-                kandji: calls.kandji,
-                asset_panda: calls.asset_panda,
-            },
-            estimate: it.estimate.as_ref().map(|it| Estimate {
-                calls_left: it.calls_left,
-                finish_time: time(it.finish_time.as_ref()),
-            }),
+            calls: Calls { kandji: calls.kandji, asset_panda: calls.asset_panda },
+            estimate: it
+                .estimate
+                .as_ref()
+                .map(|it| Estimate { calls_left: it.calls_left, finish_time: time(it.finish_time.as_ref()) }),
             wait: it.wait.as_ref().map(|it| Wait {
                 reason: &it.reason,
                 message: &it.message,
                 until: time(it.until.as_ref()),
             }),
-            error: it.error.as_ref().map(|it| Failure {
-                reason: &it.reason,
-                message: &it.message,
-            }),
+            error: it.error.as_ref().map(|it| Failure { reason: &it.reason, message: &it.message }),
             cancel_request_time: time(it.cancel_request_time.as_ref()),
             create_time: time(it.create_time.as_ref()),
             start_time: time(it.start_time.as_ref()),
@@ -138,10 +132,7 @@ pub struct TriggeredView<'a> {
 
 impl<'a> From<&'a v1::TriggerSyncResponse> for TriggeredView<'a> {
     fn from(it: &'a v1::TriggerSyncResponse) -> Self {
-        Self {
-            sync: it.sync.as_ref().map(Into::into),
-            already_active: it.already_active,
-        }
+        Self { sync: it.sync.as_ref().map(Into::into), already_active: it.already_active }
     }
 }
 
@@ -234,7 +225,35 @@ mod tests {
 
     #[test]
     fn a_sync_as_protobuf_json() {
-        insta::assert_snapshot!(json(&SyncView::from(&crate::show::sync::tests::first())), @"");
+        insta::assert_snapshot!(json(&SyncView::from(&crate::show::sync::tests::first())), @r#"
+        {
+          "syncId": "0199aaaa-0000-7000-8000-000000000003",
+          "mappingId": "0199aaaa-0000-7000-8000-000000000002",
+          "state": "SYNC_STATE_SUCCEEDED",
+          "phase": "SYNC_PHASE_REMOVE",
+          "mode": "SYNC_MODE_INCREMENTAL",
+          "dryRun": false,
+          "trigger": "SYNC_TRIGGER_FIRST",
+          "counts": {
+            "read": 1250,
+            "created": 1250,
+            "adopted": 0,
+            "updated": 0,
+            "unchanged": 0,
+            "skipped": 0,
+            "rejected": 0,
+            "stillRejected": 0,
+            "removed": 0
+          },
+          "calls": {
+            "kandji": 6,
+            "assetPanda": 276
+          },
+          "createTime": "2026-11-20T09:14:02Z",
+          "startTime": "2026-11-20T09:14:03Z",
+          "endTime": "2026-11-20T09:15:08Z"
+        }
+        "#);
     }
 
     #[test]
@@ -244,12 +263,12 @@ mod tests {
                 column_id: "c1".into(),
                 source_field: "asset_tag".into(),
                 old_value: None,
-                new_value: Some(prost_types::Value {
-                    kind: Some(prost_types::value::Kind::NullValue(0)),
-                }),
+                new_value: Some(prost_types::Value { kind: Some(prost_types::value::Kind::NullValue(0)) }),
             }],
             ..v1::SyncRecord::default()
         };
-        insta::assert_snapshot!(json_line(&RecordView::from(&record)), @"");
+        insta::assert_snapshot!(json_line(&RecordView::from(&record)), @r#"
+        {"identifier":"","deviceId":"","serialNumber":"","recordId":"","outcome":"RECORD_OUTCOME_UNSPECIFIED","reason":"","message":"","changes":[{"columnId":"c1","sourceField":"asset_tag","newValue":null}]}
+        "#);
     }
 }

@@ -33,12 +33,9 @@ pub(super) fn value(it: &Value) -> serde_json::Value {
         Some(Kind::StringValue(it)) => it.clone().into(),
         Some(Kind::NumberValue(it)) => number(*it),
         Some(Kind::ListValue(it)) => it.values.iter().map(value).collect(),
-        Some(Kind::StructValue(it)) => it
-            .fields
-            .iter()
-            .map(|(key, it)| (key.clone(), value(it)))
-            .collect::<Map<_, _>>()
-            .into(),
+        Some(Kind::StructValue(it)) => {
+            it.fields.iter().map(|(key, it)| (key.clone(), value(it))).collect::<Map<_, _>>().into()
+        }
     }
 }
 

@@ -1,0 +1,3 @@
+pub struct Crawl;
+pub enum CrawlState {}
+pub enum Taken {}

@@ -1,0 +1,135 @@
+//! Putting jobs on the queue, and taking them off.
+
+use pandaport_store::{Micros, Store, StoreError, SyncId, Tx};
+use riverqueue::{Client, InsertOpts, JobArgs as _};
+
+use crate::depth::{self, Depth};
+use crate::job::{Behind, SyncJob, VERSION};
+use crate::{QueueError, Result, migrate};
+
+/// The name of River's queue.
+pub(crate) const NAME: &str = "syncs";
+/// The metadata key of the trace.
+pub(crate) const TRACEPARENT: &str = "traceparent";
+/// River keeps attempts in a small integer. They only grow when a worker dies; none may ever run out.
+pub(crate) const MAX_ATTEMPTS: i32 = i16::MAX as i32;
+
+/// The queue. It lives in the store's database, so that a sync's row and its job are written together or not at all.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    /// Only enqueues: never started, or it might become the leader of jobs it knows nothing of.
+    client: Client,
+    store: Store,
+}
+
+impl Queue {
+    /// The queue in `store`'s database.
+    ///
+    /// # Errors
+    /// [`StoreError::Unsupported`] for a database without a queue.
+    pub fn new(store: &Store) -> Result<Self> {
+        let client = Client::builder(migrate::sqlite(store)?.clone()).build()?;
+        Ok(Self { client, store: store.clone() })
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Puts a job behind a sync. It is there once the transaction commits.
+    ///
+    /// # Errors
+    /// [`QueueError::Store`].
+    pub async fn enqueue(&self, tx: &mut Tx, behind: &Behind) -> Result<()> {
+        let mut opts = InsertOpts::default()
+            .with_queue(NAME)
+            .with_priority(behind.urgency.priority())
+            .with_max_attempts(MAX_ATTEMPTS);
+        if let Some(time) = behind.not_before {
+            opts = opts.with_scheduled_at(time.timestamp());
+        }
+        if let Some(traceparent) = &behind.traceparent {
+            let mut metadata = serde_json::Map::new();
+            metadata.insert(TRACEPARENT.to_owned(), traceparent.clone().into());
+            opts = opts.with_metadata(metadata);
+        }
+        let insert = self.client.insert(SyncJob { v: VERSION, sync_id: behind.sync_id }).opts(opts);
+        match tx {
+            Tx::Sqlite(tx) => insert.tx(tx).await?,
+            Tx::Postgres(tx) => insert.tx(tx).await?,
+        };
+        Ok(())
+    }
+
+    /// Puts a fresh job behind a sync that has lost its own, unless one is there that only waits for a slot. For the sweep:
+    /// while all slots are taken for long, it would otherwise pile up jobs behind the same syncs.
+    ///
+    /// # Errors
+    /// [`QueueError::Store`].
+    pub async fn enqueue_again(&self, tx: &mut Tx, behind: &Behind) -> Result<()> {
+        let waiting: i64 = sqlx::query_scalar(
+            "SELECT COUNT(*) FROM river_job WHERE kind = $1 AND state = 'available' AND json_extract(args, '$.sync_id') = $2",
+        )
+        .bind(SyncJob::KIND)
+        .bind(behind.sync_id.to_string())
+        .fetch_one(&mut **sqlite(tx)?)
+        .await?;
+        if waiting == 0 {
+            self.enqueue(tx, behind).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes the jobs behind a sync off the queue, save one that is being worked: its handler sees for itself that the sync
+    /// is over.
+    ///
+    /// # Errors
+    /// [`QueueError::Store`].
+    pub async fn cancel(&self, tx: &mut Tx, sync_id: SyncId) -> Result<()> {
+        sqlx::query(
+            "DELETE FROM river_job WHERE kind = $1 AND state IN ('available', 'scheduled', 'retryable', 'pending') \
+             AND json_extract(args, '$.sync_id') = $2",
+        )
+        .bind(SyncJob::KIND)
+        .bind(sync_id.to_string())
+        .execute(&mut **sqlite(tx)?)
+        .await?;
+        Ok(())
+    }
+
+    /// Forgets all jobs and the leader of a program that is no more. Then put a job behind each active sync, in this same
+    /// transaction: work goes on at once, instead of after the leader's lease (15 s) and the rescue of its jobs.
+    ///
+    /// Only for a program that is alone on its database, as [`Store::sole_use`] makes sure.
+    ///
+    /// # Errors
+    /// [`QueueError::Store`].
+    pub async fn start_over(&self, tx: &mut Tx) -> Result<()> {
+        let tx = sqlite(tx)?;
+        sqlx::query("DELETE FROM river_leader").execute(&mut **tx).await?;
+        sqlx::query(
+            "DELETE FROM river_job WHERE kind = $1 AND state IN ('available', 'scheduled', 'retryable', 'pending', 'running')",
+        )
+        .bind(SyncJob::KIND)
+        .execute(&mut **tx)
+        .await?;
+        Ok(())
+    }
+
+    /// How much work waits.
+    ///
+    /// # Errors
+    /// [`QueueError::Store`].
+    pub async fn depth(&self, now: Micros) -> Result<Depth> {
+        depth::read(&self.store, now).await
+    }
+}
+
+fn sqlite(tx: &mut Tx) -> Result<&mut sqlx::Transaction<'static, sqlx::Sqlite>> {
+    match tx {
+        Tx::Sqlite(tx) => Ok(tx),
+        Tx::Postgres(_) => {
+            Err(QueueError::Store(StoreError::Unsupported("PostgreSQL is not supported by this version yet".into())))
+        }
+    }
+}

@@ -1,0 +1,522 @@
+//! The queue on a real SQLite file: what is promised of jobs, also when processes are killed.
+
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use pandaport_queue::{Behind, JobContext, Queue, ServeConfig, SliceEnd, SyncJob, Urgency};
+use pandaport_store::{Micros, Store, SyncId};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// What may take this long at most, however loaded the machine is.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+struct Site {
+    store: Store,
+    queue: Queue,
+    shutdown: CancellationToken,
+    directory: tempfile::TempDir,
+}
+
+async fn site() -> Site {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    let queue = Queue::new(&store).unwrap();
+    Site { store, queue, shutdown: CancellationToken::new(), directory }
+}
+
+async fn open(directory: &Path) -> Store {
+    let store = Store::create(&url(directory)).await.unwrap();
+    pandaport_queue::migrate(&store).await.unwrap();
+    pandaport_queue::check_schema(&store).await.unwrap();
+    store
+}
+
+fn url(directory: &Path) -> String {
+    format!("sqlite://{}", directory.join("test.db").display())
+}
+
+fn config() -> ServeConfig {
+    ServeConfig::new(2, Duration::from_secs(20), Duration::from_secs(5))
+}
+
+fn behind(sync_id: SyncId) -> Behind {
+    Behind { sync_id, urgency: Urgency::Interactive, traceparent: None, not_before: None }
+}
+
+fn sync_id() -> SyncId {
+    SyncId::new(Micros::now())
+}
+
+impl Site {
+    async fn enqueue(&self, sync_id: SyncId) {
+        let mut tx = self.store.begin_write().await.unwrap();
+        self.queue.enqueue(&mut tx, &behind(sync_id)).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// Until nothing is left to be worked.
+    async fn drained(&self) {
+        eventually(async || {
+            let depth = self.queue.depth(Micros::now()).await.unwrap();
+            depth.waiting == 0 && depth.running == 0
+        })
+        .await;
+    }
+}
+
+async fn eventually(mut condition: impl AsyncFnMut() -> bool) {
+    let begin = Instant::now();
+    while !condition().await {
+        assert!(begin.elapsed() < PATIENCE, "it never came true");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn next<T>(events: &mut mpsc::UnboundedReceiver<T>) -> T {
+    tokio::time::timeout(PATIENCE, events.recv()).await.expect("it never came").unwrap()
+}
+
+#[tokio::test]
+async fn a_job_is_there_when_its_transaction_commits_and_gone_with_a_rollback() {
+    let site = site().await;
+    let (kept, undone) = (sync_id(), sync_id());
+    let (seen, mut jobs) = mpsc::unbounded_channel();
+    let serving = site
+        .queue
+        .serve(config(), site.shutdown.clone(), move |job: SyncJob, _| {
+            seen.send(job.sync_id).unwrap();
+            async { SliceEnd::Done }
+        })
+        .await
+        .unwrap();
+
+    let mut tx = site.store.begin_write().await.unwrap();
+    site.queue.enqueue(&mut tx, &behind(undone)).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(jobs.try_recv().is_err(), "served before it was committed");
+    tx.rollback().await.unwrap();
+
+    site.enqueue(kept).await;
+    assert_eq!(next(&mut jobs).await, kept);
+    site.drained().await;
+    site.shutdown.cancel();
+    serving.stopped().await.unwrap();
+    assert!(jobs.try_recv().is_err(), "served what was rolled back, or served twice");
+}
+
+#[tokio::test]
+async fn a_fresh_job_starts_at_once_and_knows_its_trace() {
+    let site = site().await;
+    let (seen, mut jobs) = mpsc::unbounded_channel();
+    let serving = site
+        .queue
+        .serve(config(), site.shutdown.clone(), move |job: SyncJob, context: JobContext| {
+            seen.send((job, context.traceparent)).unwrap();
+            async { SliceEnd::Done }
+        })
+        .await
+        .unwrap();
+    let mut slowest = Duration::ZERO;
+    for n in 0..10 {
+        let traceparent = (n % 2 == 0).then(|| format!("00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b{n}-01"));
+        let behind = Behind { traceparent: traceparent.clone(), ..behind(sync_id()) };
+        let begin = Instant::now();
+        let mut tx = site.store.begin_write().await.unwrap();
+        site.queue.enqueue(&mut tx, &behind).await.unwrap();
+        tx.commit().await.unwrap();
+        let (job, trace) = next(&mut jobs).await;
+        slowest = slowest.max(begin.elapsed());
+        assert_eq!((job.v, job.sync_id, trace), (1, behind.sync_id, traceparent));
+    }
+    eprintln!("slowest start: {slowest:?}");
+    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+    site.shutdown.cancel();
+    serving.stopped().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_slice_that_is_not_the_last_is_followed_by_the_next_one() {
+    let site = site().await;
+    let (seen, mut slices) = mpsc::unbounded_channel();
+    let count = Arc::new(AtomicUsize::new(0));
+    let serving = site
+        .queue
+        .serve(config(), site.shutdown.clone(), move |_: SyncJob, _| {
+            let n = count.fetch_add(1, Ordering::SeqCst);
+            seen.send(Instant::now()).unwrap();
+            async move { if n < 10 { SliceEnd::Again(Duration::ZERO) } else { SliceEnd::Done } }
+        })
+        .await
+        .unwrap();
+    site.enqueue(sync_id()).await;
+    let mut last = next(&mut slices).await;
+    let mut slowest = Duration::ZERO;
+    for _ in 0..10 {
+        let slice = next(&mut slices).await;
+        slowest = slowest.max(slice - last);
+        last = slice;
+    }
+    eprintln!("slowest resumption: {slowest:?}");
+    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+    site.drained().await;
+    site.shutdown.cancel();
+    serving.stopped().await.unwrap();
+    assert!(slices.try_recv().is_err());
+}
+
+/// Up to 5 s River makes the job available at once; beyond, its leader must wake it.
+#[tokio::test]
+async fn a_paused_job_goes_on_when_its_pause_is_over() {
+    for pause in [Duration::from_millis(700), Duration::from_secs(7)] {
+        let site = site().await;
+        let (seen, mut slices) = mpsc::unbounded_channel();
+        let count = Arc::new(AtomicUsize::new(0));
+        let serving = site
+            .queue
+            .serve(config(), site.shutdown.clone(), move |_: SyncJob, _| {
+                let n = count.fetch_add(1, Ordering::SeqCst);
+                seen.send(Instant::now()).unwrap();
+                async move { if n == 0 { SliceEnd::Again(pause) } else { SliceEnd::Done } }
+            })
+            .await
+            .unwrap();
+        site.enqueue(sync_id()).await;
+        let first = next(&mut slices).await;
+        let paused = next(&mut slices).await - first;
+        eprintln!("asked for {pause:?}, got {paused:?}");
+        assert!(paused >= pause && paused < pause + Duration::from_secs(2), "asked for {pause:?}, got {paused:?}");
+        site.shutdown.cancel();
+        serving.stopped().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_slice_that_panics_is_tried_again() {
+    let site = site().await;
+    let (seen, mut slices) = mpsc::unbounded_channel();
+    let count = Arc::new(AtomicUsize::new(0));
+    let serving = site
+        .queue
+        .serve(config(), site.shutdown.clone(), move |job: SyncJob, _| {
+            let n = count.fetch_add(1, Ordering::SeqCst);
+            seen.send(job.sync_id).unwrap();
+            assert!(n > 0, "a panic before the first await");
+            async { SliceEnd::Done }
+        })
+        .await
+        .unwrap();
+    let id = sync_id();
+    site.enqueue(id).await;
+    assert_eq!((next(&mut slices).await, next(&mut slices).await), (id, id));
+    site.drained().await;
+    site.shutdown.cancel();
+    serving.stopped().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_shutdown_tells_the_slice_and_its_job_stays() {
+    let site = site().await;
+    let (seen, mut events) = mpsc::unbounded_channel();
+    let serving = site
+        .queue
+        .serve(config(), site.shutdown.clone(), move |_: SyncJob, context: JobContext| {
+            let seen = seen.clone();
+            async move {
+                seen.send("begun").unwrap();
+                context.stop.cancelled().await;
+                seen.send("told").unwrap();
+                SliceEnd::Again(Duration::ZERO)
+            }
+        })
+        .await
+        .unwrap();
+    site.enqueue(sync_id()).await;
+    assert_eq!(next(&mut events).await, "begun");
+    site.shutdown.cancel();
+    let begin = Instant::now();
+    serving.stopped().await.unwrap();
+    assert_eq!(next(&mut events).await, "told");
+    assert!(begin.elapsed() < Duration::from_secs(3), "{:?}", begin.elapsed());
+    assert_eq!(site.queue.depth(Micros::now()).await.unwrap().waiting, 1);
+}
+
+#[tokio::test]
+async fn a_slice_that_does_not_stop_is_dropped_after_the_grace_and_its_job_stays() {
+    let site = site().await;
+    let (seen, mut events) = mpsc::unbounded_channel();
+    let config = ServeConfig { grace: Duration::from_millis(200), ..config() };
+    let serving = site
+        .queue
+        .serve(config, site.shutdown.clone(), move |_: SyncJob, _| {
+            seen.send(()).unwrap();
+            std::future::pending()
+        })
+        .await
+        .unwrap();
+    site.enqueue(sync_id()).await;
+    next(&mut events).await;
+    site.shutdown.cancel();
+    let begin = Instant::now();
+    serving.stopped().await.unwrap();
+    assert!(begin.elapsed() < Duration::from_secs(3), "{:?}", begin.elapsed());
+    assert_eq!(site.queue.depth(Micros::now()).await.unwrap().waiting, 1);
+}
+
+#[tokio::test]
+async fn a_slice_that_overruns_its_time_is_dropped_and_tried_again() {
+    let site = site().await;
+    let (seen, mut slices) = mpsc::unbounded_channel();
+    let count = Arc::new(AtomicUsize::new(0));
+    let config = ServeConfig { job_timeout: Duration::from_millis(500), ..config() };
+    let serving = site
+        .queue
+        .serve(config, site.shutdown.clone(), move |_: SyncJob, _| {
+            let n = count.fetch_add(1, Ordering::SeqCst);
+            seen.send(Instant::now()).unwrap();
+            async move {
+                if n == 0 {
+                    std::future::pending::<()>().await;
+                }
+                SliceEnd::Done
+            }
+        })
+        .await
+        .unwrap();
+    site.enqueue(sync_id()).await;
+    let first = next(&mut slices).await;
+    let second = next(&mut slices).await;
+    assert!(second - first < Duration::from_secs(8), "{:?}", second - first);
+    site.drained().await;
+    site.shutdown.cancel();
+    serving.stopped().await.unwrap();
+}
+
+#[tokio::test]
+async fn whoever_waits_is_served_before_the_schedule() {
+    let site = site().await;
+    let (scheduled, asked) = (sync_id(), sync_id());
+    let mut tx = site.store.begin_write().await.unwrap();
+    let of_schedule = Behind { urgency: Urgency::Scheduled, ..behind(scheduled) };
+    site.queue.enqueue(&mut tx, &of_schedule).await.unwrap();
+    site.queue.enqueue(&mut tx, &behind(asked)).await.unwrap();
+    tx.commit().await.unwrap();
+    let (seen, mut jobs) = mpsc::unbounded_channel();
+    let serving = site
+        .queue
+        .serve(ServeConfig { slots: 1, ..config() }, site.shutdown.clone(), move |job: SyncJob, _| {
+            seen.send(job.sync_id).unwrap();
+            async { SliceEnd::Done }
+        })
+        .await
+        .unwrap();
+    assert_eq!((next(&mut jobs).await, next(&mut jobs).await), (asked, scheduled));
+    site.shutdown.cancel();
+    serving.stopped().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_cancelled_job_is_not_served_and_a_waiting_one_is_not_doubled() {
+    let site = site().await;
+    let (cancelled, doubled, later) = (sync_id(), sync_id(), sync_id());
+    let mut tx = site.store.begin_write().await.unwrap();
+    site.queue.enqueue(&mut tx, &behind(cancelled)).await.unwrap();
+    site.queue.enqueue(&mut tx, &behind(doubled)).await.unwrap();
+    site.queue.enqueue_again(&mut tx, &behind(doubled)).await.unwrap();
+    let in_an_hour = Micros::now().plus(Duration::from_secs(3600));
+    site.queue.enqueue(&mut tx, &Behind { not_before: Some(in_an_hour), ..behind(later) }).await.unwrap();
+    site.queue.enqueue_again(&mut tx, &behind(later)).await.unwrap();
+    site.queue.cancel(&mut tx, cancelled).await.unwrap();
+    tx.commit().await.unwrap();
+    let depth = site.queue.depth(Micros::now()).await.unwrap();
+    assert_eq!((depth.waiting, depth.running), (2, 0));
+    assert!(depth.age < PATIENCE);
+
+    let (seen, mut jobs) = mpsc::unbounded_channel();
+    let serving = site
+        .queue
+        .serve(config(), site.shutdown.clone(), move |job: SyncJob, _| {
+            seen.send(job.sync_id).unwrap();
+            async { SliceEnd::Done }
+        })
+        .await
+        .unwrap();
+    let served = [next(&mut jobs).await, next(&mut jobs).await];
+    assert!(served.contains(&doubled) && served.contains(&later), "{served:?}");
+    site.drained().await;
+    site.shutdown.cancel();
+    serving.stopped().await.unwrap();
+    assert!(jobs.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_job_of_a_newer_program_is_left_alone() {
+    let site = site().await;
+    let sync_id = sync_id();
+    site.enqueue(sync_id).await;
+    let pandaport_store::Pool::Sqlite { write, .. } = site.store.pool() else { unreachable!() };
+    let newer = format!(r#"{{"v":2,"sync_id":"{sync_id}"}}"#);
+    sqlx::query("UPDATE river_job SET args = jsonb($1)").bind(newer).execute(write).await.unwrap();
+    let served = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&served);
+    let serving = site
+        .queue
+        .serve(config(), site.shutdown.clone(), move |_: SyncJob, _| {
+            count.fetch_add(1, Ordering::SeqCst);
+            async { SliceEnd::Done }
+        })
+        .await
+        .unwrap();
+    let put_back = async || {
+        sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM river_job WHERE state = 'scheduled'")
+            .fetch_one(write)
+            .await
+            .unwrap()
+            == 1
+    };
+    eventually(put_back).await;
+    assert_eq!(served.load(Ordering::SeqCst), 0);
+    site.shutdown.cancel();
+    serving.stopped().await.unwrap();
+}
+
+#[tokio::test]
+async fn processes_that_migrate_at_once_find_one_schema() {
+    let directory = tempfile::tempdir().unwrap();
+    let children: Vec<Child> = (0..4).map(|_| child("child_migrates", directory.path())).collect();
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+    let store = Store::connect(&url(directory.path())).await.unwrap();
+    pandaport_queue::check_schema(&store).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused_and_left_as_it_is() {
+    let site = site().await;
+    let pandaport_store::Pool::Sqlite { write, .. } = site.store.pool() else { unreachable!() };
+    sqlx::query("INSERT INTO river_migration (line, version) VALUES ('main', 999)").execute(write).await.unwrap();
+    let refused = pandaport_queue::check_schema(&site.store).await.unwrap_err().to_string();
+    assert!(refused.contains("999") && refused.contains("newer program"), "{refused}");
+    assert!(pandaport_queue::migrate(&site.store).await.is_err());
+}
+
+/// The program is killed in the middle of a slice; the next one is alone on the file, as `up` is.
+#[tokio::test]
+async fn after_a_kill_a_program_alone_goes_on_at_once() {
+    let site = site().await;
+    let id = sync_id();
+    site.enqueue(id).await;
+    kill_in_slice(site.directory.path()).await;
+
+    let begin = Instant::now();
+    let mut tx = site.store.begin_write().await.unwrap();
+    site.queue.start_over(&mut tx).await.unwrap();
+    site.queue.enqueue(&mut tx, &behind(id)).await.unwrap();
+    tx.commit().await.unwrap();
+    // Paused longer than River keeps without its leader: this program must lead by then.
+    let pause = Duration::from_secs(7);
+    let (seen, mut slices) = mpsc::unbounded_channel();
+    let count = Arc::new(AtomicUsize::new(0));
+    let serving = site
+        .queue
+        .serve(config(), site.shutdown.clone(), move |job: SyncJob, _| {
+            let n = count.fetch_add(1, Ordering::SeqCst);
+            seen.send(job.sync_id).unwrap();
+            async move { if n == 0 { SliceEnd::Again(pause) } else { SliceEnd::Done } }
+        })
+        .await
+        .unwrap();
+    assert_eq!(next(&mut slices).await, id);
+    let resumed = begin.elapsed();
+    assert_eq!(next(&mut slices).await, id);
+    let again = begin.elapsed() - resumed;
+    eprintln!("resumed after {resumed:?}, and again after {again:?}");
+    assert!(resumed < Duration::from_secs(3), "{resumed:?}");
+    assert!(again < pause + Duration::from_secs(2), "{again:?}");
+    site.drained().await;
+    site.shutdown.cancel();
+    serving.stopped().await.unwrap();
+    assert!(slices.try_recv().is_err(), "the killed program's own job was still there");
+}
+
+/// One worker of several is killed: nobody can start over, the rescue does it.
+#[tokio::test]
+async fn a_killed_workers_job_is_rescued() {
+    let site = site().await;
+    let id = sync_id();
+    site.enqueue(id).await;
+    kill_in_slice(site.directory.path()).await;
+    let begin = Instant::now();
+    let (seen, mut slices) = mpsc::unbounded_channel();
+    let config = ServeConfig { job_timeout: Duration::from_secs(2), rescue_every: Duration::from_secs(1), ..config() };
+    let serving = site
+        .queue
+        .serve(config, site.shutdown.clone(), move |job: SyncJob, _| {
+            seen.send(job.sync_id).unwrap();
+            async { SliceEnd::Done }
+        })
+        .await
+        .unwrap();
+    assert_eq!(next(&mut slices).await, id);
+    eprintln!("rescued after {:?}", begin.elapsed());
+    // The killed one may have led: its lease is 15 s, bids are 5 s apart, the rescuer runs within 2 s.
+    assert!(begin.elapsed() < Duration::from_secs(30), "{:?}", begin.elapsed());
+    site.shutdown.cancel();
+    serving.stopped().await.unwrap();
+}
+
+/// Runs a worker as a process of its own and kills it in the middle of a slice.
+async fn kill_in_slice(directory: &Path) {
+    let mut child = child("child_serves", directory);
+    let mark = directory.join("begun");
+    eventually(async || mark.exists()).await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+/// This very program, running one of the ignored tests below as a process of its own.
+fn child(test: &str, directory: &Path) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", test])
+        .env("TEST_DIRECTORY", directory)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn directory_of_child() -> Option<std::path::PathBuf> {
+    std::env::var_os("TEST_DIRECTORY").map(Into::into)
+}
+
+#[tokio::test]
+#[ignore = "run by others as a process of its own"]
+async fn child_migrates() {
+    let Some(directory) = directory_of_child() else { return };
+    open(&directory).await;
+}
+
+#[tokio::test]
+#[ignore = "run by others as a process of its own"]
+async fn child_serves() {
+    let Some(directory) = directory_of_child() else { return };
+    let queue = Queue::new(&open(&directory).await).unwrap();
+    let serving = queue
+        .serve(config(), CancellationToken::new(), move |_: SyncJob, _| {
+            let mark = directory.join("begun");
+            async move {
+                // It is killed in the middle of a slice, as the leader.
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                std::fs::write(mark, "").unwrap();
+                std::future::pending().await
+            }
+        })
+        .await
+        .unwrap();
+    serving.stopped().await.unwrap();
+}

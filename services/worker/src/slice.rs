@@ -1,0 +1,287 @@
+//! One slice of a sync: taken under a new fence, worked for its time, put down again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pandaport_import::{MappingSpec, Mode};
+use pandaport_queue::{JobContext, SliceEnd, SyncJob};
+use pandaport_store::engine::{CountDeltas, Ending, Slice, Step, Wait};
+use pandaport_store::{Micros, StoreError, SyncId, connections};
+use pandaport_upstream::OpenError;
+
+use crate::Deps;
+use crate::deadline::Deadline;
+use crate::halt::{Failure, Halt, outage_pause};
+use crate::phase::{apply, decide, read, resolve, schema, settle};
+use crate::plan::parse;
+use crate::run::Run;
+
+/// How long before a sync without a job gets a fresh one, over the time its job may take.
+const NEXT_SLICE_MARGIN: Duration = Duration::from_secs(30);
+/// The pause after the database failed.
+const STORE_PAUSE: Duration = Duration::from_secs(5);
+
+/// Works one slice. Every known failure is turned into a pause or an end of the sync: the job never fails.
+pub(crate) async fn work(deps: &Deps, job: SyncJob, context: JobContext) -> SliceEnd {
+    let now: Micros = deps.clock.now().into();
+    let next_slice_time = now.plus(deps.job_timeout() + NEXT_SLICE_MARGIN);
+    let slice = match deps.store.begin_slice(job.sync_id, now, next_slice_time).await {
+        Ok(Some(slice)) => slice,
+        Ok(None) => return SliceEnd::Done,
+        Err(error) => return store_failed(job.sync_id, &error),
+    };
+    tracing::debug!(fence = slice.guard.fence, phase = slice.row.phase, "slice begins");
+    let deadline = Arc::new(Deadline::new(
+        Arc::clone(&deps.clock),
+        context.stop,
+        deps.settings.slice,
+        deps.settings.http_timeout,
+    ));
+    let mut run = match open(deps, slice.clone(), deadline).await {
+        Ok(run) => run,
+        Err(halt) => return put_down_unopened(deps, &slice, halt).await,
+    };
+    let ended = phases(&mut run).await;
+    let end = match ended {
+        Ok(()) => finish(deps, &mut run).await,
+        Err(halt) => put_down(deps, &mut run, halt).await,
+    };
+    run.clients.release().await;
+    end
+}
+
+/// The sync's connection, opened, and its mapping, read.
+async fn open(deps: &Deps, slice: Slice, deadline: Arc<Deadline>) -> Result<Run, Halt> {
+    let row = &slice.row;
+    let guard: Arc<dyn pandaport_upstream::Guard> = deadline.clone();
+    let clients = deps.upstream.open(&row.tenant, row.connection_id.0, Some(guard)).await.map_err(|error| match error {
+        OpenError::Store(error) => Halt::from(error),
+        other => Halt::failed("CONNECTION_NOT_VERIFIED", other.to_string()),
+    })?;
+    let asset_panda =
+        clients.scoped().map_err(|error| Halt::failed("CONNECTION_NOT_VERIFIED", error.to_string()))?.clone();
+    let spec: MappingSpec = parse("mapping", &row.spec)?;
+    Ok(Run {
+        store: deps.store.clone(),
+        clock: Arc::clone(&deps.clock),
+        deadline,
+        mode: if row.mode == "FULL" { Mode::Full } else { Mode::Incremental },
+        checkpoint: parse("checkpoint", &row.checkpoint)?,
+        clients,
+        asset_panda,
+        spec,
+        http_timeout: deps.settings.http_timeout,
+        settle: deps.settings.settle.clone(),
+        passenger_cap: deps.settings.passenger_cap,
+        got_on: false,
+        slice,
+    })
+}
+
+/// The phases from where the sync stands. Returns once nothing is left to do.
+async fn phases(run: &mut Run) -> Result<(), Halt> {
+    if run.slice.row.cancel_request_time.is_some() {
+        return Err(Halt::Cancelled);
+    }
+    if run.slice.row.phase == "SCHEMA" {
+        schema::run(run).await?;
+    }
+    if run.slice.row.phase == "READ" {
+        read::run(run).await?;
+    }
+    loop {
+        settle::run(run).await?;
+        resolve::run(run).await?;
+        decide::run(run).await?;
+        if run.slice.guard.dry_run {
+            return Ok(());
+        }
+        apply::run(run).await?;
+        let left = run.store.step_counts(&run.slice).await?;
+        let stands_at = |step: Step| left.iter().any(|(at, count)| *at == step as i64 && *count > 0);
+        if left.iter().all(|(step, _)| *step == Step::Unclear as i64) {
+            if !stands_at(Step::Unclear) {
+                return Ok(());
+            }
+            match run.store.next_look(run.slice.guard, run.slice.row.mapping_id).await? {
+                Some(until) if until > run.now() => return Err(Halt::Settle { until }),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Everything is done.
+async fn finish(deps: &Deps, run: &mut Run) -> SliceEnd {
+    let now = run.now();
+    let kept = async {
+        run.enter("REMOVE", Some(0)).await?;
+        let sync = pandaport_store::syncs::get(&run.store, &run.slice.row.tenant, run.slice.guard.sync_id).await?;
+        let rejections = sync.counts.rejected + sync.counts.still_rejected > 0;
+        let ending = Ending {
+            state: if rejections { "COMPLETED_WITH_REJECTIONS" } else { "SUCCEEDED" },
+            error: None,
+            complete: true,
+            broken: None,
+        };
+        run.store.finish_sync(run.slice.guard, &run.progress(CountDeltas::default()), &ending, now).await?;
+        Ok::<_, Halt>(ending.state)
+    }
+    .await;
+    match kept {
+        Ok(state) => {
+            tracing::info!(state, "sync ended");
+            deps.metrics.sync_ended(state);
+            connection_works(deps, &run.slice, now).await;
+            SliceEnd::Done
+        }
+        Err(halt) => put_down(deps, run, halt).await,
+    }
+}
+
+/// Puts the sync down for what stopped it.
+async fn put_down(deps: &Deps, run: &mut Run, halt: Halt) -> SliceEnd {
+    let progress = run.progress(CountDeltas::default());
+    let guard = run.slice.guard;
+    let now = run.now();
+    let wait = match halt {
+        Halt::TimeUp => {
+            return match run.store.checkpoint(guard, &progress).await {
+                Ok(_) => SliceEnd::Again(Duration::ZERO),
+                Err(error) => lost_or_failed(deps, guard.sync_id, &error),
+            };
+        }
+        Halt::FenceLost => return fence_lost(deps),
+        Halt::Store(error) => return lost_or_failed(deps, guard.sync_id, &error),
+        Halt::Cancelled => return end(deps, &run.slice, progress, cancelled(), now).await,
+        Halt::Failed(failure) => {
+            if failure.credentials_refused {
+                connection_refused(deps, &run.slice, &failure, now).await;
+            }
+            return end(deps, &run.slice, progress, failed(failure), now).await;
+        }
+        Halt::Budget { api, after } => Wait {
+            reason: "BUDGET",
+            message: format!("no calls to {} are allowed for now", api.name()),
+            until: now.plus(after),
+            outage: None,
+        },
+        Halt::Settle { until } => Wait {
+            reason: "SETTLE",
+            message: "it is unclear whether some records were created; they are looked up before anything is sent again".into(),
+            until,
+            outage: None,
+        },
+        Halt::Outage { api, message } => {
+            let row = &run.slice.row;
+            let (since, pauses) = match (run.got_on, row.outage_since) {
+                (false, Some(since)) => (since, row.outage_pauses),
+                _ => (now, 0),
+            };
+            if now.since(since) >= deps.settings.outage_limit {
+                let message = format!("{} has been out since {since}: {message}", api.name());
+                let failure =
+                    Failure { reason: "HOST_UNREACHABLE", message, broken: None, credentials_refused: false };
+                return end(deps, &run.slice, progress, failed(failure), now).await;
+            }
+            tracing::warn!(api = api.name(), message, "an API is out: the sync waits");
+            Wait {
+                reason: "OUTAGE",
+                message: format!("{} is out: {message}", api.name()),
+                until: now.plus(outage_pause(pauses)),
+                outage: Some((since, pauses + 1)),
+            }
+        }
+    };
+    let next_slice_time = wait.until.plus(NEXT_SLICE_MARGIN);
+    match run.store.pause_sync(guard, &progress, &wait, next_slice_time).await {
+        // Asked for while the slice was at its end: the next one would only find it out.
+        Ok(true) => SliceEnd::Again(Duration::ZERO),
+        Ok(false) => SliceEnd::Again(wait.until.since(deps.clock.now().into())),
+        Err(error) => lost_or_failed(deps, guard.sync_id, &error),
+    }
+}
+
+/// The connection could not even be opened.
+async fn put_down_unopened(deps: &Deps, slice: &Slice, halt: Halt) -> SliceEnd {
+    let now = deps.clock.now().into();
+    match halt {
+        Halt::Failed(failure) => end(deps, slice, pandaport_store::engine::Progress::default(), failed(failure), now).await,
+        Halt::FenceLost => fence_lost(deps),
+        Halt::Store(error) => lost_or_failed(deps, slice.guard.sync_id, &error),
+        _ => SliceEnd::Again(Duration::ZERO),
+    }
+}
+
+fn cancelled() -> Ending {
+    Ending { state: "CANCELLED", error: None, complete: false, broken: None }
+}
+
+fn failed(failure: Failure) -> Ending {
+    Ending {
+        state: "FAILED",
+        error: Some((failure.reason.to_owned(), failure.message)),
+        complete: false,
+        broken: failure.broken,
+    }
+}
+
+async fn end(deps: &Deps, slice: &Slice, progress: pandaport_store::engine::Progress, ending: Ending, now: Micros) -> SliceEnd {
+    match deps.store.finish_sync(slice.guard, &progress, &ending, now).await {
+        Ok(()) => {
+            let (reason, message) = ending.error.unwrap_or_default();
+            if ending.state == "FAILED" {
+                tracing::error!(reason, message, "sync failed");
+            } else {
+                tracing::info!(state = ending.state, "sync ended");
+            }
+            deps.metrics.sync_ended(ending.state);
+            SliceEnd::Done
+        }
+        Err(error) => lost_or_failed(deps, slice.guard.sync_id, &error),
+    }
+}
+
+/// Rule 7: the loser stays away for longer than the winner's job may take. Ending the job would end the winner's, an
+/// error would burn its attempts, and a short pause would have the two take the sync from each other for ever.
+fn fence_lost(deps: &Deps) -> SliceEnd {
+    tracing::warn!("another worker has taken the sync over; nothing more is written here");
+    SliceEnd::Again(deps.job_timeout() + Duration::from_secs(30))
+}
+
+fn lost_or_failed(deps: &Deps, sync_id: SyncId, error: &StoreError) -> SliceEnd {
+    match error {
+        StoreError::FenceLost => fence_lost(deps),
+        other => store_failed(sync_id, other),
+    }
+}
+
+fn store_failed(sync_id: SyncId, error: &StoreError) -> SliceEnd {
+    tracing::error!(%sync_id, %error, "the sync can't be kept: it is tried again in {STORE_PAUSE:?}");
+    SliceEnd::Again(STORE_PAUSE)
+}
+
+/// A sync that came through shows that the connection works, whatever its state said.
+async fn connection_works(deps: &Deps, slice: &Slice, now: Micros) {
+    let told = async {
+        let mut tx = deps.store.begin_write().await?;
+        connections::verified(&mut tx, &slice.row.tenant, slice.row.connection_id, now).await?;
+        tx.commit().await
+    };
+    if let Err(error) = told.await {
+        tracing::warn!(%error, "the connection's state could not be kept");
+    }
+}
+
+/// Twice, a minute apart, makes the connection FAILING.
+async fn connection_refused(deps: &Deps, slice: &Slice, failure: &Failure, now: Micros) {
+    let told = async {
+        let mut tx = deps.store.begin_write().await?;
+        let reason = format!("{}: {}", failure.reason, failure.message);
+        connections::refused(&mut tx, &slice.row.tenant, slice.row.connection_id, &reason, now).await?;
+        tx.commit().await
+    };
+    if let Err(error) = told.await {
+        tracing::warn!(%error, "the connection's state could not be kept");
+    }
+}
