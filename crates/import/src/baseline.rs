@@ -87,19 +87,10 @@ impl<'de> Deserialize<'de> for Baseline {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::{ColumnType, SourceField, WriteRule};
+    use crate::{ColumnType, WriteRule};
 
     fn spec(column_id: &str) -> CellSpec {
-        CellSpec {
-            source_field: SourceField::Model,
-            column_id: column_id.into(),
-            column_name: column_id.into(),
-            column_type: ColumnType::Text,
-            write_rule: WriteRule::Trigger,
-            options: None,
-            tag_separator: ", ".into(),
-            date_format: None,
-        }
+        crate::support::cell(column_id, ColumnType::Text, WriteRule::Trigger)
     }
 
     fn ours(value: Value) -> Option<BaselineCell> {

@@ -58,7 +58,7 @@ mod tests {
     #[rstest]
     #[case("C02ABC123", "c02abc123")]
     #[case("C02ABC123", " C02ABC123\t")]
-    #[case("Größe", "GRÖSSE".to_lowercase().replace("ss", "ß").as_str())]
+    #[case("Größe", "GRÖẞE")]
     #[case("M\u{fc}ller", "Mu\u{308}ller")]
     #[case("\u{c5}ngstr\u{f6}m", "\u{212b}NGSTRO\u{308}M")]
     fn these_have_one_key(#[case] a: &str, #[case] b: &str) {

@@ -29,6 +29,8 @@ mod passenger;
 mod projection;
 mod reasons;
 mod source;
+#[cfg(test)]
+mod support;
 mod time;
 mod value;
 

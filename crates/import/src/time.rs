@@ -110,7 +110,7 @@ pub(crate) fn parse_any(text: &str) -> Option<Moment> {
     if let Ok(zoned) = jiff::fmt::rfc2822::parse(text) {
         return Some(Moment::Instant { second: whole_second(zoned.timestamp()), day: zoned.date() });
     }
-    DAY_FORMS.iter().find_map(|day_form| {
+    let moment = DAY_FORMS.iter().find_map(|day_form| {
         if let Ok(day) = Date::strptime(day_form, text) {
             return Some(Moment::Day(day));
         }
@@ -120,7 +120,9 @@ pub(crate) fn parse_any(text: &str) -> Option<Moment> {
                 strtime::parse(form, text).ok()?.to_datetime().ok().map(Moment::utc)
             })
         })
-    })
+    });
+    // `14.4.1` is a version, not a day in the year 1.
+    moment.filter(|moment| moment.day().year() >= 1000)
 }
 
 /// A number as Unix time, in seconds or (from 1973 on) in milliseconds.
@@ -148,7 +150,7 @@ mod tests {
         assert_eq!(date_text(SECOND), "2026-11-20");
         let time = Timestamp::from_second(SECOND).unwrap();
         assert_eq!(formatted(time, "%d.%m.%Y %H:%M %Z").unwrap(), "20.11.2026 09:14 UTC");
-        assert!(formatted(time, "%Y %q!").is_err());
+        assert!(formatted(time, "%Y %!").is_err());
     }
 
     #[test]

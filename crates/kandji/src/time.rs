@@ -7,11 +7,11 @@ use jiff::tz::TimeZone;
 
 /// The instant that the text names, or `None` if it names none.
 pub(crate) fn parse(text: &str) -> Option<Timestamp> {
+    let text = text.trim();
     // `2024-07-23T14:11:37.150080Z`, `2026-07-01T19:02:37.320664+00:00`, `2024-06-17 11:32:35+00:00`.
     if let Ok(time) = text.parse::<Timestamp>() {
         return Some(time);
     }
-    let text = text.trim();
     // `2024-05-13 20:09:23 +0000`, `2024-05-13T20:09:23+0000`.
     for form in ["%Y-%m-%d %H:%M:%S%.f %z", "%Y-%m-%dT%H:%M:%S%.f%z", "%Y-%m-%d %H:%M:%S%.f%z"] {
         if let Ok(time) = strtime::parse(form, text).and_then(|parsed| parsed.to_timestamp()) {

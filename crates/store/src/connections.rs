@@ -13,6 +13,10 @@ use crate::{Conflict, ConnectionId, Micros, Result, Store, StoreError, Tenant, T
 /// How far apart two refusals of the credentials must be to make a connection FAILING.
 pub const REFUSALS_APART: Duration = Duration::from_secs(60);
 
+/// From which length on the end of a secret may be shown.
+const TOKEN_SHOWN_FROM: usize = 16;
+const KEY_ID_SHOWN_FROM: usize = 8;
+
 text_enum! {
     /// What is known of a connection's credentials.
     pub enum ConnectionState {
@@ -40,11 +44,11 @@ pub struct Connection {
     pub kandji_api_url: String,
     /// The canonical API host: one Kandji customer, one budget.
     pub kandji_customer: String,
-    /// The end of the Kandji token.
+    /// The last four characters of the Kandji token; empty for a short one.
     pub kandji_token_hint: String,
     /// Asset Panda's API URL.
     pub asset_panda_base_url: String,
-    /// The end of the Asset Panda access key id.
+    /// The last four characters of the Asset Panda access key id; empty for a short one.
     pub asset_panda_key_hint: String,
     /// The Asset Panda account; may be chosen later.
     pub account_id: Option<String>,
@@ -60,7 +64,7 @@ pub struct Connection {
     pub refused_since: Option<Micros>,
     /// When it was made.
     pub create_time: Micros,
-    /// When it was last configured.
+    /// When it was last configured, or its state last changed.
     pub update_time: Micros,
     /// Counts its configurations: the etag.
     pub version: i64,
@@ -119,7 +123,7 @@ pub struct NewConnection {
     pub module_id: Option<String>,
     /// The credentials of both.
     pub credentials: Credentials,
-    /// When a test of them passed just now.
+    /// Whether a test of them passed just now.
     pub verified: bool,
 }
 
@@ -165,10 +169,10 @@ pub async fn insert(tx: &mut Tx, keyring: &Keyring, tenant: &Tenant, new: &NewCo
         .bind(&new.kandji_api_url)
         .bind(&new.kandji_customer)
         .bind(token)
-        .bind(hint(&new.credentials.kandji_token))
+        .bind(hint(&new.credentials.kandji_token, TOKEN_SHOWN_FROM))
         .bind(&new.asset_panda_base_url)
         .bind(key)
-        .bind(hint(&new.credentials.asset_panda.key_id))
+        .bind(hint(&new.credentials.asset_panda.key_id, KEY_ID_SHOWN_FROM))
         .bind(&new.account_id)
         .bind(&new.module_id)
         .bind(state)
@@ -222,10 +226,10 @@ pub async fn update(
         .bind(&changed.kandji_api_url)
         .bind(&changed.kandji_customer)
         .bind(token)
-        .bind(secrets.kandji_token.as_ref().map(hint))
+        .bind(secrets.kandji_token.as_ref().map(|token| hint(token, TOKEN_SHOWN_FROM)))
         .bind(&changed.asset_panda_base_url)
         .bind(key)
-        .bind(secrets.asset_panda.as_ref().map(|key| hint(&key.key_id)))
+        .bind(secrets.asset_panda.as_ref().map(|key| hint(&key.key_id, KEY_ID_SHOWN_FROM)))
         .bind(&changed.account_id)
         .bind(&changed.module_id)
         .bind(changed.state)
@@ -314,7 +318,8 @@ pub async fn open_secrets(store: &Store, tenant: &Tenant, id: ConnectionId) -> R
 /// [`StoreError::NotFound`].
 pub async fn verified(tx: &mut Tx, tenant: &Tenant, id: ConnectionId, now: Micros) -> Result<()> {
     let changed = on_tx!(tx, conn => sqlx::query(
-        "UPDATE connections SET state = 'VERIFIED', state_reason = '', verify_time = $3, refused_since = NULL \
+        "UPDATE connections SET update_time = CASE state WHEN 'VERIFIED' THEN update_time ELSE $3 END, \
+           state = 'VERIFIED', state_reason = '', verify_time = $3, refused_since = NULL \
          WHERE connection_id = $1 AND tenant = $2")
         .bind(id).bind(tenant).bind(now).execute(&mut *conn).await?.rows_affected());
     found(changed, id)
@@ -328,12 +333,26 @@ pub async fn verified(tx: &mut Tx, tenant: &Tenant, id: ConnectionId, now: Micro
 pub async fn refused(tx: &mut Tx, tenant: &Tenant, id: ConnectionId, reason: &str, now: Micros) -> Result<ConnectionState> {
     let connection = get_in(tx, tenant, id).await?;
     let since = connection.refused_since.unwrap_or(now);
-    let state = if now.since(since) >= REFUSALS_APART { ConnectionState::Failing } else { connection.state };
-    let reason = if state == ConnectionState::Failing { reason } else { "" };
-    on_tx!(tx, conn => sqlx::query(
-        "UPDATE connections SET state = $3, state_reason = $4, refused_since = $5 WHERE connection_id = $1 AND tenant = $2")
-        .bind(id).bind(tenant).bind(state).bind(reason).bind(since).execute(&mut *conn).await.map(|_| ()))?;
-    Ok(state)
+    if now.since(since) >= REFUSALS_APART || connection.state == ConnectionState::Failing {
+        failing(tx, tenant, id, reason, now).await?;
+        return Ok(ConnectionState::Failing);
+    }
+    on_tx!(tx, conn => sqlx::query("UPDATE connections SET refused_since = $3 WHERE connection_id = $1 AND tenant = $2")
+        .bind(id).bind(tenant).bind(since).execute(&mut *conn).await.map(|_| ()))?;
+    Ok(connection.state)
+}
+
+/// A test of the connection failed: it is FAILING at once, with `reason`.
+///
+/// # Errors
+/// [`StoreError::NotFound`].
+pub async fn failing(tx: &mut Tx, tenant: &Tenant, id: ConnectionId, reason: &str, now: Micros) -> Result<()> {
+    let changed = on_tx!(tx, conn => sqlx::query(
+        "UPDATE connections SET update_time = CASE state WHEN 'FAILING' THEN update_time ELSE $4 END, \
+           state = 'FAILING', state_reason = $3, refused_since = COALESCE(refused_since, $4) \
+         WHERE connection_id = $1 AND tenant = $2")
+        .bind(id).bind(tenant).bind(reason).bind(now).execute(&mut *conn).await?.rows_affected());
+    found(changed, id)
 }
 
 fn found(changed: u64, id: ConnectionId) -> Result<()> {

@@ -156,11 +156,6 @@ fn classify_code(code: &str) -> Class {
     }
 }
 
-/// Whether a unique index refused the row.
-pub(crate) fn is_unique_violation(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

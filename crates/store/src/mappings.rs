@@ -52,7 +52,7 @@ pub struct Mapping {
     pub fleet_size: Option<i64>,
     /// When the sync of the last complete read began.
     pub last_complete_read_time: Option<Micros>,
-    /// Its latest sync.
+    /// Its latest sync that is not a dry run.
     pub last_sync_id: Option<SyncId>,
     /// When a sync of it last did everything there was to do.
     pub last_success_time: Option<Micros>,

@@ -252,13 +252,6 @@ impl Tx {
         }
         Ok(())
     }
-
-    pub(crate) fn sql(&self, text: &'static str) -> SqlStr {
-        match self {
-            Self::Sqlite(_) => Dialect::Sqlite.sql(text),
-            Self::Postgres(_) => Dialect::Postgres.sql(text),
-        }
-    }
 }
 
 fn cache(options: SqliteConnectOptions, kib: u32) -> SqliteConnectOptions {

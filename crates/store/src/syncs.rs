@@ -255,8 +255,8 @@ pub async fn create(tx: &mut Tx, tenant: &Tenant, new: &NewSync, now: Micros) ->
     // On PostgreSQL the active sync may end between the two statements: then its place is free, and the next round takes it.
     for _ in 0..3 {
         if let Some(sync) = try_insert(tx, tenant, new, revision, now).await? {
-            on_tx!(tx, conn => sqlx::query("UPDATE mappings SET last_sync_id = $2 WHERE mapping_id = $1")
-                .bind(new.mapping_id).bind(sync.sync_id).execute(&mut *conn).await.map(|_| ()))?;
+            on_tx!(tx, conn => sqlx::query("UPDATE mappings SET last_sync_id = $2 WHERE mapping_id = $1 AND NOT $3")
+                .bind(new.mapping_id).bind(sync.sync_id).bind(new.dry_run).execute(&mut *conn).await.map(|_| ()))?;
             return Ok(Creation::Created(sync));
         }
         let active = on_tx!(tx, conn => sqlx::query_as::<_, Sync>(concat!("SELECT ", columns!(), " FROM syncs \

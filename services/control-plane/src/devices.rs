@@ -18,15 +18,13 @@ impl ControlPlane {
         let mut violations = Violations::default();
         let bare = proto::ListDevicesRequest { page_size: 0, page_token: String::new(), ..request.clone() };
         let page = Page::read(&mut violations, "ListDevices", &bare, request.page_size, &request.page_token);
-        let mapping_id = violations.id("mapping_id", &request.mapping_id).map(MappingId).unwrap_or(MappingId(uuid::Uuid::nil()));
-        for (at, state) in request.states.iter().enumerate() {
-            if *state == i32::from(proto::DeviceState::Filtered) {
-                violations.not_built(format!("states[{at}]"), "Filters are not part of this version yet.");
-            }
+        let mapping_id = MappingId(violations.id("mapping_id", &request.mapping_id));
+        let filtered = i32::from(proto::DeviceState::Filtered);
+        if let Some(at) = request.states.iter().position(|state| *state == filtered) {
+            violations.not_built(format!("states[{at}]"), "Filters are not part of this version yet.");
         }
-        let known: Vec<i32> =
-            request.states.iter().copied().filter(|it| *it != i32::from(proto::DeviceState::Filtered)).collect();
-        let states = violations.states("states", &known, convert::stored_device_state);
+        let others: Vec<i32> = request.states.iter().copied().filter(|state| *state != filtered).collect();
+        let states = violations.filter("states", &others, convert::stored_device_state);
         violations.check()?;
 
         let after = page.after.as_deref();

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use prost::Message;
 use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
 
 use crate::validate::Violations;
 
@@ -55,6 +56,11 @@ impl Page {
             after,
             filter,
         }
+    }
+
+    /// The same for lists that are keyed by an id of ours.
+    pub(crate) fn after_id(&self) -> Option<Uuid> {
+        self.after.as_deref().and_then(|after| after.parse().ok())
     }
 
     /// How many rows to read: one more than asked for, which says whether there is a next page.

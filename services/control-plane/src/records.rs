@@ -18,8 +18,8 @@ impl ControlPlane {
         let mut violations = Violations::default();
         let bare = proto::ListSyncRecordsRequest { page_size: 0, page_token: String::new(), ..request.clone() };
         let page = Page::read(&mut violations, "ListSyncRecords", &bare, request.page_size, &request.page_token);
-        let sync_id = violations.id("sync_id", &request.sync_id).map(SyncId).unwrap_or(SyncId(uuid::Uuid::nil()));
-        let outcomes = violations.states("outcomes", &request.outcomes, convert::stored_record_outcome);
+        let sync_id = SyncId(violations.id("sync_id", &request.sync_id));
+        let outcomes = violations.filter("outcomes", &request.outcomes, convert::stored_record_outcome);
         violations.check()?;
 
         let after = page.after.as_deref();

@@ -28,14 +28,13 @@ impl ControlPlane {
         request: proto::TriggerSyncRequest,
     ) -> Result<proto::TriggerSyncResponse> {
         let mut violations = Violations::default();
-        let mapping_id = violations.id("mapping_id", &request.mapping_id).map(MappingId);
+        let mapping_id = MappingId(violations.id("mapping_id", &request.mapping_id));
         let mode = mode(violations.choice("mode", request.mode));
         if !request.plan_of.is_empty() {
             violations.not_built("plan_of", "Applying the plan of a dry run is not part of this version yet.");
         }
         let repeatable = self.repeatable(&mut violations, caller, "TriggerSync", &request.request_id, &request);
         violations.check()?;
-        let Some(mapping_id) = mapping_id else { return Err(CallError::Internal("an id was not checked".into())) };
 
         let wanted = NewSync {
             mapping_id,
@@ -114,7 +113,7 @@ impl ControlPlane {
         let bare = proto::ListSyncsRequest { page_size: 0, page_token: String::new(), ..request.clone() };
         let page = Page::read(&mut violations, "ListSyncs", &bare, request.page_size, &request.page_token);
         let mapping_id = violations.optional_id("mapping_id", &request.mapping_id).map(MappingId);
-        let states = violations.states("states", &request.states, convert::stored_sync_state);
+        let states = violations.filter("states", &request.states, convert::stored_sync_state);
         let created_from = violations.time("created_from", request.created_from.as_ref());
         let created_before = violations.time("created_before", request.created_before.as_ref());
         violations.check()?;
@@ -203,9 +202,9 @@ pub(crate) fn verified(state: ConnectionState) -> Result<()> {
 
 pub(crate) fn sync_id(text: &str) -> Result<SyncId> {
     let mut violations = Violations::default();
-    let id = violations.id("sync_id", text);
+    let id = SyncId(violations.id("sync_id", text));
     violations.check()?;
-    id.map(SyncId).ok_or_else(|| CallError::Internal("an id was not checked".to_owned()))
+    Ok(id)
 }
 
 fn mode(mode: Option<proto::SyncMode>) -> Mode {

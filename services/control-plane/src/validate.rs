@@ -71,28 +71,39 @@ impl Violations {
         }
     }
 
-    /// Reads an id of ours.
-    pub(crate) fn id(&mut self, field: &str, text: &str) -> Option<Uuid> {
-        if text.is_empty() {
-            self.malformed(field, "This id is required.");
-            return None;
-        }
-        let id = Uuid::try_parse(text).ok();
-        if id.is_none() {
-            self.malformed(
+    /// Reads an id of ours. What is none becomes the nil id: nothing has it, and `check` comes before any use.
+    pub(crate) fn id(&mut self, field: &str, text: &str) -> Uuid {
+        match Uuid::try_parse(text) {
+            Ok(id) => return id,
+            Err(_) if text.is_empty() => self.malformed(field, "This id is required."),
+            Err(_) => self.malformed(
                 field,
                 "This is not an id: a UUID is expected, such as 01890a5d-ac96-774b-bcce-b302099a8057.",
-            );
+            ),
         }
-        id
+        Uuid::nil()
     }
 
     /// Reads an id of ours that may be left out.
     pub(crate) fn optional_id(&mut self, field: &str, text: &str) -> Option<Uuid> {
-        if text.is_empty() {
-            return None;
+        if text.is_empty() { None } else { Some(self.id(field, text)) }
+    }
+
+    /// Reads the values of an enum that a list is filtered by. `stored` gives what we keep for one, if any.
+    pub(crate) fn filter<E: TryFrom<i32>, S>(
+        &mut self,
+        field: &str,
+        numbers: &[i32],
+        stored: impl Fn(E) -> Option<S>,
+    ) -> Vec<S> {
+        let mut read = Vec::new();
+        for (at, number) in numbers.iter().enumerate() {
+            match E::try_from(*number).ok().and_then(&stored) {
+                Some(value) => read.push(value),
+                None => self.malformed(format!("{field}[{at}]"), format!("{number} is none of the values to filter by.")),
+            }
         }
-        self.id(field, text)
+        read
     }
 
     /// Checks a text that must be there and hold at most `most` characters, none of them a control
@@ -184,7 +195,7 @@ mod tests {
         let mut found = Violations::default();
         found.required_text("display_name", "  ", 200);
         found.text("kandji.base_url", &"x".repeat(11), 10);
-        assert_eq!(found.id("connection_id", "one"), None);
+        assert_eq!(found.id("connection_id", "one"), Uuid::nil());
         found.not_built(
             "mapping.filter",
             "Filters are not part of this version yet.",

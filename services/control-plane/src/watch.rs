@@ -67,11 +67,23 @@ impl Watch {
             let control_plane = &self.control_plane;
             let row = syncs::get(&control_plane.store, &self.caller.tenant, self.sync_id).await?;
             let sync = control_plane.describe(row).await?;
-            let news = self.sent.as_ref().is_none_or(|(sent, at)| *sent != sync || at.elapsed() >= REPEAT_EVERY);
+            let news = self.sent.as_ref().is_none_or(|(sent, at)| differ(sent, &sync) || at.elapsed() >= REPEAT_EVERY);
             if news {
                 self.sent = Some((sync.clone(), Instant::now()));
                 return Ok(sync);
             }
         }
     }
+}
+
+/// Whether a sync has news. Its estimated end moves with every look and is none.
+fn differ(sent: &proto::Sync, now: &proto::Sync) -> bool {
+    let plain = |sync: &proto::Sync| {
+        let mut sync = sync.clone();
+        if let Some(estimate) = &mut sync.estimate {
+            estimate.finish_time = None;
+        }
+        sync
+    };
+    plain(sent) != plain(now)
 }

@@ -24,7 +24,9 @@ const PAGE: &str = "<!doctype html><html lang=\"en\"><head><title>Sign in</title
 pub(crate) enum Outcome {
     Answer(Answer),
     /// The connection ends without an answer: by a close, or by a reset.
-    Cut { reset: bool },
+    Cut {
+        reset: bool,
+    },
     /// Nothing ever comes.
     Hang,
 }
@@ -64,22 +66,13 @@ impl Answer {
 
     /// A server error as gateways give it: no JSON.
     pub(crate) fn gateway_error(status: u16) -> Self {
-        let reason = StatusCode::from_u16(status)
-            .ok()
-            .and_then(|status| status.canonical_reason())
-            .unwrap_or("Error");
+        let reason = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Error");
         let body = format!("<html><body><h1>{status} {reason}</h1></body></html>");
         Self::bytes(status, "text/html", body)
     }
 
     fn bytes(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Self {
-        Self {
-            status,
-            content_type,
-            headers: HeaderMap::new(),
-            body: body.into(),
-            truncated: false,
-        }
+        Self { status, content_type, headers: HeaderMap::new(), body: body.into(), truncated: false }
     }
 
     /// With one more header; a value that cannot be one is left out.
@@ -139,8 +132,7 @@ impl Answer {
             Body::from(self.body)
         };
         let mut response = Response::new(body);
-        *response.status_mut() =
-            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         *response.headers_mut() = self.headers;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
@@ -152,9 +144,7 @@ impl Answer {
 /// An HTTP date so many seconds ahead.
 fn http_date(seconds: u64) -> String {
     let time = Timestamp::now() + Duration::from_secs(seconds);
-    DateTimePrinter::new()
-        .timestamp_to_rfc9110_string(&time)
-        .unwrap_or_default()
+    DateTimePrinter::new().timestamp_to_rfc9110_string(&time).unwrap_or_default()
 }
 
 /// Brings a call to its end.

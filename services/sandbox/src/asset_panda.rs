@@ -59,28 +59,17 @@ pub(crate) fn router(world: Arc<World>) -> Router {
 }
 
 async fn handle(State(world): State<Arc<World>>, request: Request) -> Response {
-    let connection = request
-        .extensions()
-        .get::<Connection>()
-        .cloned()
-        .unwrap_or_default();
+    let connection = request.extensions().get::<Connection>().cloned().unwrap_or_default();
     let (parts, body) = request.into_parts();
     let whole = parts.uri.path_and_query().map_or("/", |whole| whole.as_str());
     let template = Route::parse(&parts.method, parts.uri.path()).template();
-    let call = world
-        .traffic
-        .arrive(Api::AssetPanda, parts.method.as_str(), template, whole);
+    let call = world.traffic.arrive(Api::AssetPanda, parts.method.as_str(), template, whole);
     let Ok(body) = Limited::new(body, BODY_BYTES).collect().await else {
         let outcome = refused(413, "the body broke off or is too large").into();
         return conclude(outcome, &connection, call).await;
     };
     let body = body.to_bytes();
-    let sent = Sent {
-        method: parts.method.clone(),
-        uri: parts.uri.clone(),
-        headers: parts.headers,
-        body,
-    };
+    let sent = Sent { method: parts.method.clone(), uri: parts.uri.clone(), headers: parts.headers, body };
     if let Some(rows) = rows_of(&sent) {
         call.carries(rows);
     }
@@ -112,9 +101,7 @@ async fn work(world: Arc<World>, sent: Sent) -> Outcome {
     let outcome = after_it_is_applied(&world, panda, operation, answer);
     let held = operation.is_write()
         && panda.hold_after_apply_ms > 0
-        && world
-            .faults
-            .counted("asset_panda.hold_after_apply_", 0, 1, panda.hold_after_apply_count);
+        && world.faults.counted("asset_panda.hold_after_apply_ms", 0, 1, panda.hold_after_apply_count);
     if held {
         tokio::time::sleep(Duration::from_millis(panda.hold_after_apply_ms)).await;
     }
@@ -147,12 +134,7 @@ fn before_it_is_applied(world: &World, faults: &AssetPandaFaults, operation: Ope
 }
 
 /// What becomes of the answer to a call that was handled.
-fn after_it_is_applied(
-    world: &World,
-    faults: &AssetPandaFaults,
-    operation: Operation,
-    answer: Answer,
-) -> Outcome {
+fn after_it_is_applied(world: &World, faults: &AssetPandaFaults, operation: Operation, answer: Answer) -> Outcome {
     let strikes = &world.faults;
     if answer.status != 200 {
         return answer.into();
@@ -186,10 +168,7 @@ fn answer(world: &World, faults: &Faults, route: Route<'_>, sent: &Sent) -> Answ
     let header = |name: &str| sent.headers.get(name).and_then(|value| value.to_str().ok());
     let known = header("access-key-id") == Some(world.credentials.access_key_id.as_str())
         && header("access-key-secret") == Some(world.credentials.access_key_secret.as_str());
-    let late = known
-        && world
-            .faults
-            .past("asset_panda.revoke_after_calls", faults.revoke_after_calls);
+    let late = known && world.faults.past("asset_panda.revoke_after_calls", faults.revoke_after_calls);
     if !known || faults.revoked || late {
         return refused(401, "Unauthorized");
     }
@@ -200,9 +179,7 @@ fn answer(world: &World, faults: &Faults, route: Route<'_>, sent: &Sent) -> Answ
     }
     change_columns(world, faults);
     match route {
-        Route::Search | Route::Create | Route::Update | Route::Delete => {
-            with_body(world, faults, route, sent)
-        }
+        Route::Search | Route::Create | Route::Update | Route::Delete => with_body(world, faults, route, sent),
         _ => read::answer(world, faults, route, &parameters(sent)),
     }
 }
@@ -263,9 +240,7 @@ fn with_body(world: &World, faults: &AssetPandaFaults, route: Route<'_>, sent: &
     if !panda.is_tenant(&text(&body["tenant"]["accountId"]), &text(&body["tenant"]["moduleId"])) {
         return refused(404, "Tenant not found");
     }
-    let Some(collection) = panda
-        .collection_mut(&text(&body["collectionId"]))
-        .filter(|collection| !collection.deleted)
+    let Some(collection) = panda.collection_mut(&text(&body["collectionId"])).filter(|collection| !collection.deleted)
     else {
         return refused(404, "Collection not found");
     };

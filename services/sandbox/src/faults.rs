@@ -11,12 +11,10 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use serde_json::Value;
 
 pub use asset_panda::{
-    AssetPandaFaults, ClearAccepts, ColumnChange, LostAnswer, LostAs, PandaRateLimit, RefuseRow,
-    UniqueRefusal, WriteTrigger,
+    AssetPandaFaults, ClearAccepts, ColumnChange, LostAnswer, LostAs, PandaRateLimit, RefuseRow, UniqueRefusal,
+    WriteTrigger,
 };
-pub use kandji::{
-    BetweenPages, KandjiFaults, KandjiRateLimit, Permissions, Place, RetryAfter,
-};
+pub use kandji::{BetweenPages, KandjiFaults, KandjiRateLimit, Permissions, Place, RetryAfter};
 pub use switch::FaultError;
 pub use trigger::{StatusBurst, Trigger};
 
@@ -91,10 +89,7 @@ impl Faults {
         }
         for (index, rule) in panda.refuse_rows.iter().enumerate() {
             if !Operation::is_selector(&rule.on) {
-                return Err(unfit_selector(
-                    &format!("asset_panda.refuse_rows[{index}].on"),
-                    &rule.on,
-                ));
+                return Err(unfit_selector(&format!("asset_panda.refuse_rows[{index}].on"), &rule.on));
             }
         }
         for (path, status) in [
@@ -124,18 +119,12 @@ pub(crate) struct FaultBox {
 
 impl FaultBox {
     pub(crate) fn new(faults: Faults) -> Self {
-        Self {
-            current: RwLock::new(Arc::new(faults)),
-            progress: Mutex::default(),
-        }
+        Self { current: RwLock::new(Arc::new(faults)), progress: Mutex::default() }
     }
 
     /// The switches as they are now.
     pub(crate) fn now(&self) -> Arc<Faults> {
-        self.current
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Puts other switches in force; counting begins anew.
@@ -158,7 +147,11 @@ impl FaultBox {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         *current = Arc::new(Faults::clone(&current).with(patch)?);
         let mut counts = self.counts();
-        counts.retain(|key, _| !named.iter().any(|name| key.starts_with(name.as_str())));
+        counts.retain(|key, _| {
+            // Rules of a list count one by one, as `refuse_rows[0]`.
+            let switch = key.split('[').next().unwrap_or(key);
+            !named.iter().any(|name| name == switch)
+        });
         Ok(())
     }
 
@@ -168,15 +161,9 @@ impl FaultBox {
     }
 
     /// Counts a call for the fault at `path` and says whether it is struck.
-    pub(crate) fn strikes<S: Schedule>(
-        &self,
-        path: &str,
-        schedule: Option<&S>,
-        operation: Operation,
-    ) -> bool {
+    pub(crate) fn strikes<S: Schedule>(&self, path: &str, schedule: Option<&S>, operation: Operation) -> bool {
         schedule.is_some_and(|schedule| {
-            operation.is(schedule.on())
-                && self.counted(path, schedule.after(), schedule.every(), schedule.count())
+            operation.is(schedule.on()) && self.counted(path, schedule.after(), schedule.every(), schedule.count())
         })
     }
 
@@ -196,9 +183,7 @@ impl FaultBox {
         if !counts.contains_key(path) {
             counts.insert(path.to_owned(), Progress::default());
         }
-        counts
-            .get_mut(path)
-            .is_some_and(|progress| progress.strikes(after, every, count))
+        counts.get_mut(path).is_some_and(|progress| progress.strikes(after, every, count))
     }
 
     fn counts(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Progress>> {

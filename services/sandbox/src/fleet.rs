@@ -19,7 +19,7 @@ use serde_json::value::RawValue;
 
 pub(crate) use change::ChangedKey;
 pub(crate) use directory::Directory;
-pub(crate) use edit::{EditError, RawError, UserPatch};
+pub(crate) use edit::{EditError, UserPatch};
 pub use generate::{FleetSpec, MOST_DEVICES};
 pub(crate) use hash::{mix, push_crockford, read_crockford};
 pub(crate) use query::Query;
@@ -46,10 +46,7 @@ impl Raw {
     }
 
     fn from_object(object: &Object) -> Self {
-        Self {
-            text: object.to_raw(),
-            device_id: object.text("device_id").into_owned(),
-        }
+        Self { text: object.to_raw(), device_id: object.text("device_id").into_owned() }
     }
 
     /// The device as an object; an empty one if the text is something else.
@@ -154,14 +151,7 @@ impl Fleet {
     }
 
     /// Writes one page of the list as a JSON array.
-    pub(crate) fn page(
-        &self,
-        query: &Query,
-        offset: usize,
-        limit: usize,
-        style: &Style,
-        out: &mut Vec<u8>,
-    ) -> Served {
+    pub(crate) fn page(&self, query: &Query, offset: usize, limit: usize, style: &Style, out: &mut Vec<u8>) -> Served {
         let selected = (!query.is_plain()).then(|| self.select(query));
         let total = selected.as_ref().map_or_else(|| self.len(), |slots| slots.len());
         let end = offset.saturating_add(limit).min(total);
@@ -185,9 +175,7 @@ impl Fleet {
 
     /// Finds a device by its id.
     pub(crate) fn find(&self, id: &str) -> Option<Slot> {
-        let found = self
-            .added_by_id
-            .binary_search_by(|at| self.added[*at].device_id.as_str().cmp(id));
+        let found = self.added_by_id.binary_search_by(|at| self.added[*at].device_id.as_str().cmp(id));
         if let Ok(found) = found {
             return Some(Slot::Added(self.added_by_id[found]));
         }
@@ -365,9 +353,9 @@ impl View {
                         }
                         Cow::Owned(out)
                     }
-                    "user" | "user_name" => Cow::Owned(
-                        person.map_or_else(String::new, |p| format!("{} {}", p.given, p.family)),
-                    ),
+                    "user" | "user_name" => {
+                        Cow::Owned(person.map_or_else(String::new, |p| format!("{} {}", p.given, p.family)))
+                    }
                     "user_email" => Cow::Borrowed(person.map_or("", |p| &p.email)),
                     "user_id" => Cow::Borrowed(person.map_or("", |p| &p.id)),
                     _ => Cow::Borrowed(""),

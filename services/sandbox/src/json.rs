@@ -18,10 +18,7 @@ pub(crate) struct Object(Vec<(String, Box<RawValue>)>);
 impl Object {
     /// The text of a key's value.
     pub(crate) fn get(&self, key: &str) -> Option<&RawValue> {
-        self.0
-            .iter()
-            .find(|(name, _)| name == key)
-            .map(|(_, value)| &**value)
+        self.0.iter().find(|(name, _)| name == key).map(|(_, value)| &**value)
     }
 
     /// A key's value as plain text: strings without quotes, null and absent keys as nothing.
@@ -162,10 +159,7 @@ mod tests {
         let mut object: Object = serde_json::from_str(text).unwrap();
         assert_eq!(object.to_raw().get(), text);
         object.merge(&serde_json::from_str(r#"{"a":{"b":null,"c":3},"n":"x"}"#).unwrap());
-        assert_eq!(
-            object.to_raw().get(),
-            r#"{"z":1.50,"a":{"y":1,"b":null,"c":3},"n":"x"}"#
-        );
+        assert_eq!(object.to_raw().get(), r#"{"z":1.50,"a":{"y":1,"b":null,"c":3},"n":"x"}"#);
         object.remove("z");
         assert_eq!(object.text("n"), "x");
         assert_eq!(object.text("z"), "");

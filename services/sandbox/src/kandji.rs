@@ -29,26 +29,16 @@ use route::{Permission, Route};
 /// The stand-in as a router; everything is one fallback, so that every path is seen and counted.
 pub(crate) fn router(world: Arc<World>, gzip: bool) -> Router {
     let router = Router::new().fallback(handle).with_state(world);
-    if gzip {
-        router.layer(CompressionLayer::new())
-    } else {
-        router
-    }
+    if gzip { router.layer(CompressionLayer::new()) } else { router }
 }
 
 async fn handle(State(world): State<Arc<World>>, request: Request) -> Response {
-    let connection = request
-        .extensions()
-        .get::<Connection>()
-        .cloned()
-        .unwrap_or_default();
+    let connection = request.extensions().get::<Connection>().cloned().unwrap_or_default();
     let method = request.method();
     let path = request.uri().path();
     let route = Route::parse(path);
     let whole = request.uri().path_and_query().map_or(path, |whole| whole.as_str());
-    let call = world
-        .traffic
-        .arrive(Api::Kandji, method.as_str(), route.template(), whole);
+    let call = world.traffic.arrive(Api::Kandji, method.as_str(), route.template(), whole);
     let outcome = if method == Method::GET {
         let parameters = parameters(request.uri().query().unwrap_or_default());
         get(&world, &route, &parameters, request.headers()).await
@@ -115,9 +105,7 @@ async fn get(world: &World, route: &Route<'_>, parameters: &Parameters, headers:
     if let Some(burst) = &faults.status_burst
         && strikes.strikes("kandji.status_burst", Some(burst), operation)
     {
-        return burst_answer(burst.status)
-            .retry_after_text(burst.retry_after.as_deref())
-            .into();
+        return burst_answer(burst.status).retry_after_text(burst.retry_after.as_deref()).into();
     }
     if faults.html || strikes.strikes_every("kandji.html_every", faults.html_every) {
         return Answer::page().into();
@@ -161,9 +149,7 @@ fn beyond_the_gateway(
     let Some(limit) = &faults.rate_limit else {
         return data(world, faults, route, parameters);
     };
-    let verdict = world
-        .kandji_windows()
-        .take(clock_seconds(), limit.per_second, limit.per_hour);
+    let verdict = world.kandji_windows().take(clock_seconds(), limit.per_second, limit.per_hour);
     let answer = if verdict.allowed {
         data(world, faults, route, parameters)
     } else {
@@ -186,9 +172,7 @@ fn authorised(world: &World, faults: &KandjiFaults, headers: &HeaderMap) -> Resu
     if token != Some(world.credentials.kandji_token.as_str()) {
         return Err(invalid());
     }
-    let late = world
-        .faults
-        .past("kandji.revoke_after_calls", faults.revoke_after_calls);
+    let late = world.faults.past("kandji.revoke_after_calls", faults.revoke_after_calls);
     if faults.revoked || late { Err(invalid()) } else { Ok(()) }
 }
 

@@ -40,18 +40,11 @@ pub(crate) async fn bind(address: SocketAddr, allow_remote: bool) -> anyhow::Res
         "the sandbox listens on loopback addresses only, and {address} is none; \
          --allow-remote lets it, but its credentials are public and its control endpoint has none"
     );
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("could not listen on {address}"))
+    TcpListener::bind(address).await.with_context(|| format!("could not listen on {address}"))
 }
 
 /// Serves `router` until the shutdown; connections open then are dropped.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    router: Router,
-    tracker: TaskTracker,
-    shutdown: CancellationToken,
-) {
+pub(crate) async fn serve(listener: TcpListener, router: Router, tracker: TaskTracker, shutdown: CancellationToken) {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,

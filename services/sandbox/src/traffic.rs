@@ -64,9 +64,7 @@ impl Operation {
 
     /// Everything `on` may say.
     pub(crate) fn selectors() -> impl Iterator<Item = &'static str> {
-        ["any", "write"]
-            .into_iter()
-            .chain(Self::ALL.iter().map(|(_, name)| *name))
+        ["any", "write"].into_iter().chain(Self::ALL.iter().map(|(_, name)| *name))
     }
 
     pub(crate) fn is_selector(text: &str) -> bool {
@@ -155,20 +153,11 @@ pub(crate) struct Call<'a> {
 
 impl Traffic {
     pub(crate) fn new() -> Self {
-        Self {
-            start: Instant::now(),
-            inner: Mutex::default(),
-        }
+        Self { start: Instant::now(), inner: Mutex::default() }
     }
 
     /// Takes note of a call as it comes in.
-    pub(crate) fn arrive(
-        &self,
-        api: Api,
-        method: &str,
-        template: &'static str,
-        path: &str,
-    ) -> Call<'_> {
+    pub(crate) fn arrive(&self, api: Api, method: &str, template: &'static str, path: &str) -> Call<'_> {
         let at = self.start.elapsed();
         let mut inner = self.inner();
         let id = inner.next_id;
@@ -176,8 +165,7 @@ impl Traffic {
         let micros = u64::try_from(at.as_micros()).unwrap_or(u64::MAX);
         inner.arrivals[api as usize].push(micros);
         inner.in_flight[api as usize] += 1;
-        inner.most_in_flight[api as usize] =
-            inner.most_in_flight[api as usize].max(inner.in_flight[api as usize]);
+        inner.most_in_flight[api as usize] = inner.most_in_flight[api as usize].max(inner.in_flight[api as usize]);
         if inner.log.len() == LOG_LENGTH {
             inner.log.pop_front();
         }
@@ -190,15 +178,7 @@ impl Traffic {
             status: None,
             rows: None,
         });
-        Call {
-            traffic: self,
-            era: inner.era,
-            id,
-            api,
-            method: method.to_owned(),
-            template,
-            status: 0,
-        }
+        Call { traffic: self, era: inner.era, id, api, method: method.to_owned(), template, status: 0 }
     }
 
     /// Takes note of something that should not happen.
@@ -238,10 +218,8 @@ impl Traffic {
                 routes.push(json!({"method": key.method, "path": key.template, "status": key.status, "calls": calls}));
             }
             let arrivals = &inner.arrivals[api as usize];
-            let windows: BTreeMap<String, usize> = windows_ms
-                .iter()
-                .map(|ms| (ms.to_string(), most_in_window(arrivals, ms * 1_000)))
-                .collect();
+            let windows: BTreeMap<String, usize> =
+                windows_ms.iter().map(|ms| (ms.to_string(), most_in_window(arrivals, ms * 1_000))).collect();
             json!({
                 "calls": arrivals.len(),
                 "in_flight": inner.in_flight[api as usize],

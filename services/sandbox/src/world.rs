@@ -90,7 +90,5 @@ impl World {
 
 /// Seconds since 1970, for windows that follow the clock.
 pub(crate) fn clock_seconds() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |elapsed| elapsed.as_secs())
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
 }

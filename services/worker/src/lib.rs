@@ -16,6 +16,8 @@ mod run;
 mod schedule;
 mod slice;
 mod tenants;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -181,7 +183,7 @@ async fn take(
 fn span(sync_id: pandaport_store::SyncId, tenant: &Tenant, traceparent: Option<&str>) -> tracing::Span {
     let span = tracing::info_span!("slice", %sync_id, %tenant);
     if let Some(traceparent) = traceparent {
-        pandaport_runtime::telemetry::link(&span, traceparent);
+        pandaport_runtime::telemetry::link_to(&span, traceparent);
     }
     span
 }

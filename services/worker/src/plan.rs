@@ -14,6 +14,10 @@ pub(crate) struct WritePlan {
     pub(crate) row: BTreeMap<String, Value>,
     /// What is confirmed once it is written.
     pub(crate) baseline: Baseline,
+    /// What may be in the record while it is not clear whether it was written: what was there, and what is sent where
+    /// nothing of ours was. A value that is lost again before the write is confirmed is then cleared (rules 4, 8).
+    #[serde(default)]
+    pub(crate) unconfirmed: Baseline,
     /// The forms once it is written.
     #[serde(default)]
     pub(crate) forms: Forms,
@@ -52,6 +56,12 @@ pub(crate) struct Found {
 /// The columns a list of changes sends.
 pub(crate) fn row_of(changes: &[Change]) -> BTreeMap<String, Value> {
     changes.iter().map(|change| (change.column_id.clone(), change.new.clone())).collect()
+}
+
+/// See [`WritePlan::unconfirmed`].
+pub(crate) fn unconfirmed(before: &Baseline, after: &Baseline) -> Baseline {
+    let cells = (0..before.0.len().max(after.0.len())).map(|at| before.get(at).or_else(|| after.get(at)).cloned());
+    Baseline(cells.collect())
 }
 
 /// Anything of ours as JSON text.

@@ -6,15 +6,7 @@ use super::*;
 use crate::{DEFAULT_PASSENGER_MAX_AGE, IdentifierPair};
 
 fn column(id: &str, column_type: ColumnType) -> Column {
-    Column {
-        id: id.into(),
-        name: format!("{id} name"),
-        column_type,
-        options: None,
-        unique: Some(id == "serial"),
-        required: None,
-        referenced: false,
-    }
+    Column { unique: Some(id == "serial"), ..crate::support::column(id, column_type) }
 }
 
 fn columns() -> Vec<Column> {

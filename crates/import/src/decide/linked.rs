@@ -6,7 +6,7 @@ use super::identify::{Matches, ambiguous, near_match, taken};
 use super::unlinked::with_passengers;
 use super::{Case, Decision, FoundRecord, LinkedCase, identifier_moved};
 use crate::projection::CellSpec;
-use crate::{BaselineCell, Cell, Change, Forms, WriteRule, is_empty, same};
+use crate::{BaselineCell, Cell, Change, WriteRule, is_empty, same};
 
 /// INCREMENTAL: against what was last confirmed.
 pub(super) fn incremental(case: &Case<'_>, link: &LinkedCase<'_>) -> Decision {

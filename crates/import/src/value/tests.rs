@@ -5,19 +5,10 @@ use rstest::rstest;
 use serde_json::json;
 
 use super::*;
-use crate::{SourceField, WriteRule};
+use crate::WriteRule;
 
 fn cell(column_type: ColumnType) -> CellSpec {
-    CellSpec {
-        source_field: SourceField::Model,
-        column_id: "c1".into(),
-        column_name: "Column".into(),
-        column_type,
-        write_rule: WriteRule::Trigger,
-        options: None,
-        tag_separator: ", ".into(),
-        date_format: None,
-    }
+    crate::support::cell("c1", column_type, WriteRule::Trigger)
 }
 
 fn with_options(column_type: ColumnType, options: &[&str]) -> CellSpec {

@@ -64,7 +64,7 @@ async fn apply_one(tx: &mut Tx, slice: &Slice, guard: Guard, op: &Op) -> Result<
         }
         Op::MoveLink { from, to } => link_rows::move_to(tx, slice, from, to).await,
         Op::ClearRecord { device_id } => link_rows::clear_record(tx, row.mapping_id, device_id).await,
-        Op::MarkDirty { device_id } => link_rows::mark_dirty(tx, row.mapping_id, device_id).await,
+        Op::MarkDirty { device_id, cells } => link_rows::mark_dirty(tx, row.mapping_id, device_id, cells).await,
         Op::RejectLink(rejection) => link_rows::reject(tx, slice, rejection).await,
         Op::PutIntent(intent) => super::intents::put(tx, slice, intent).await,
         Op::DropIntent { device_id } => super::intents::drop(tx, row.mapping_id, device_id).await,

@@ -102,9 +102,11 @@ pub(super) async fn clear_record(tx: &mut Tx, mapping: MappingId, device: &str) 
     Ok(())
 }
 
-pub(super) async fn mark_dirty(tx: &mut Tx, mapping: MappingId, device: &str) -> Result<()> {
-    on_tx!(tx, conn => sqlx::query("UPDATE links SET flags = (flags | 2) WHERE mapping_id = $1 AND device_id = $2")
+pub(super) async fn mark_dirty(tx: &mut Tx, mapping: MappingId, device: &str, cells: &str) -> Result<()> {
+    on_tx!(&mut *tx, conn => sqlx::query("UPDATE links SET flags = (flags | 2) WHERE mapping_id = $1 AND device_id = $2")
         .bind(mapping).bind(device).execute(conn).await.map(|_| ()))?;
+    on_tx!(tx, conn => sqlx::query("UPDATE link_values SET cells = $3 WHERE mapping_id = $1 AND device_id = $2")
+        .bind(mapping).bind(device).bind(cells).execute(conn).await.map(|_| ()))?;
     Ok(())
 }
 

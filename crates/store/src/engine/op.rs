@@ -68,6 +68,8 @@ pub enum Op {
     MarkDirty {
         /// The device.
         device_id: String,
+        /// What may be in the record until it is confirmed, JSON.
+        cells: String,
     },
     /// A device was rejected: its link says so, and is made if there is none.
     RejectLink(Box<Rejection>),

@@ -1,3 +1,7 @@
-//! A program of Pandaport.
+//! `pandaport-control-plane`: the gRPC service alone.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pandaport::control_plane::main()
+}

@@ -1,3 +1,7 @@
-//! A program of Pandaport.
+//! `pandaport-worker`: a worker alone.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pandaport::worker::main()
+}

@@ -44,16 +44,10 @@ pub(crate) fn panda(modules: u32) -> Panda {
     let modules = (0..modules.max(1))
         .map(|n| Module {
             id: ulid_like(2, n.into()),
-            display_name: names
-                .get(n as usize)
-                .map_or_else(|| format!("Module {}", n + 1), |name| (*name).to_owned()),
+            display_name: names.get(n as usize).map_or_else(|| format!("Module {}", n + 1), |name| (*name).to_owned()),
         })
         .collect();
-    Panda {
-        account_id: ulid_like(1, 0),
-        modules,
-        collections: vec![itam(), all_text(), retired()],
-    }
+    Panda { account_id: ulid_like(1, 0), modules, collections: vec![itam(), all_text(), retired()] }
 }
 
 fn collection(number: u64, display_name: &str) -> Collection {

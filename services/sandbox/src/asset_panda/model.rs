@@ -55,9 +55,7 @@ impl Panda {
 
     /// A collection by its id or its display name.
     pub(crate) fn collection_named(&mut self, name: &str) -> Option<&mut Collection> {
-        self.collections
-            .iter_mut()
-            .find(|collection| collection.id == name || collection.display_name == name)
+        self.collections.iter_mut().find(|collection| collection.id == name || collection.display_name == name)
     }
 
     /// Whether this pair is the module that the collections are in.
@@ -74,8 +72,7 @@ impl Collection {
 
     /// The position of a column by its id or its display name.
     pub(crate) fn position_named(&self, name: &str) -> Option<usize> {
-        self.position(name)
-            .or_else(|| self.columns.iter().position(|column| column.display_name == name))
+        self.position(name).or_else(|| self.columns.iter().position(|column| column.display_name == name))
     }
 
     pub(super) fn to_json(&self) -> Value {

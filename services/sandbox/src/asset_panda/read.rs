@@ -45,20 +45,15 @@ pub(super) fn answer(
         Route::Columns if tenant => columns(&panda, parameter("collectionId"), faults),
         Route::Record(id) if tenant => record(&panda, parameter("collectionId"), id, faults),
         Route::Account(_) | Route::Modules => refused(404, "Account not found"),
-        Route::Collections
-        | Route::Collection(_)
-        | Route::Columns
-        | Route::Record(_)
-        | Route::Categories => refused(404, "Tenant not found"),
+        Route::Collections | Route::Collection(_) | Route::Columns | Route::Record(_) | Route::Categories => {
+            refused(404, "Tenant not found")
+        }
         _ => refused(404, "Not found"),
     }
 }
 
 fn modules(panda: &Panda) -> Vec<Value> {
-    let shown = panda
-        .modules
-        .iter()
-        .map(|module| json!({"id": module.id, "displayName": module.display_name}));
+    let shown = panda.modules.iter().map(|module| json!({"id": module.id, "displayName": module.display_name}));
     shown.collect()
 }
 
@@ -68,11 +63,7 @@ fn columns(panda: &Panda, collection: &str, faults: &AssetPandaFaults) -> Answer
     };
     let shown = collection.columns.iter().map(|column| column.to_json(faults.flags_present));
     let columns = json!({"columns": {"all": shown.collect::<Vec<_>>()}});
-    if faults.bare_lists {
-        Answer::json(200, &columns)
-    } else {
-        one(columns)
-    }
+    if faults.bare_lists { Answer::json(200, &columns) } else { one(columns) }
 }
 
 fn record(panda: &Panda, collection: &str, id: &str, faults: &AssetPandaFaults) -> Answer {
@@ -89,9 +80,5 @@ fn one(data: Value) -> Answer {
 }
 
 fn list(faults: &AssetPandaFaults, items: Vec<Value>) -> Answer {
-    if faults.bare_lists {
-        Answer::json(200, &items)
-    } else {
-        Answer::json(200, &json!({ "data": items }))
-    }
+    if faults.bare_lists { Answer::json(200, &items) } else { Answer::json(200, &json!({ "data": items })) }
 }

@@ -123,11 +123,8 @@ impl Records {
     pub(crate) fn equal(&mut self, column: usize, value: &Value) -> Vec<u32> {
         let text = value.to_string();
         self.build_index(column);
-        let candidates = self
-            .indexes
-            .get(&column)
-            .and_then(|index| index.get(&hash(&text)))
-            .map_or(&[][..], Vec::as_slice);
+        let candidates =
+            self.indexes.get(&column).and_then(|index| index.get(&hash(&text))).map_or(&[][..], Vec::as_slice);
         let same = |at: &u32| {
             let row = self.get(*at).map(|record| cells(&record.row));
             row.is_some_and(|row| row.get(column).is_some_and(|cell| cell.get() == text))

@@ -84,11 +84,7 @@ pub(super) fn shown(collection: &Collection, at: u32, row: &str, faults: &AssetP
     Value::Object(record)
 }
 
-fn read_filters(
-    collection: &Collection,
-    selection: &Value,
-    faults: &AssetPandaFaults,
-) -> Result<Vec<Filter>, String> {
+fn read_filters(collection: &Collection, selection: &Value, faults: &AssetPandaFaults) -> Result<Vec<Filter>, String> {
     let none = Vec::new();
     let given = selection["filters"].as_array().unwrap_or(&none);
     if faults.max_filters.is_some_and(|most| given.len() as u64 > most) {
@@ -122,13 +118,7 @@ fn read_filters(
 }
 
 /// The records that match, in the order they were made.
-fn find(
-    collection: &mut Collection,
-    filters: &[Filter],
-    any: bool,
-    faults: &AssetPandaFaults,
-    now: u64,
-) -> Vec<u32> {
+fn find(collection: &mut Collection, filters: &[Filter], any: bool, faults: &AssetPandaFaults, now: u64) -> Vec<u32> {
     let records = &mut collection.records;
     let lagging = records.lagging(now);
     let indexed = |filter: &&Filter| filter.operator == Operator::Equals && filter.value.is_some();

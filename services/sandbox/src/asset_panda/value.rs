@@ -76,11 +76,7 @@ pub(super) fn accept(column: &Column, sent: &Value, faults: &AssetPandaFaults) -
 
 /// Turns what is kept into what a reader gets.
 pub(super) fn show(column: &Column, kept: Value, faults: &AssetPandaFaults) -> Value {
-    let value = if faults.trim_text_and_reformat_dates {
-        reformat(column, kept)
-    } else {
-        kept
-    };
+    let value = if faults.trim_text_and_reformat_dates { reformat(column, kept) } else { kept };
     if faults.wrap_values {
         let id = ulid_like(9, value.to_string().len() as u64);
         json!({"id": id, "value": value})

@@ -151,10 +151,7 @@ fn refusal_asked_for(scope: &Scope<'_>, operation: Operation, values: &[(usize, 
             named && (same || contains)
         };
         let path = format!("asset_panda.refuse_rows[{index}]");
-        if operation.is(&rule.on)
-            && values.iter().any(hit)
-            && scope.strikes.counted(&path, 0, 1, rule.count)
-        {
+        if operation.is(&rule.on) && values.iter().any(hit) && scope.strikes.counted(&path, 0, 1, rule.count) {
             return Err(rule.message.clone());
         }
     }

@@ -46,19 +46,11 @@ pub(crate) trait Switch {
 }
 
 pub(crate) fn join(path: &str, key: &str) -> String {
-    if path.is_empty() {
-        key.to_owned()
-    } else {
-        format!("{path}.{key}")
-    }
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
 pub(crate) fn unfit(path: &str, value: &Value, message: impl ToString) -> FaultError {
-    FaultError::Unfit {
-        path: path.to_owned(),
-        value: value.to_string(),
-        message: message.to_string(),
-    }
+    FaultError::Unfit { path: path.to_owned(), value: value.to_string(), message: message.to_string() }
 }
 
 /// Types read whole, by their `Deserialize`.

@@ -18,10 +18,7 @@ fn unknown_switches_are_refused_with_their_path() {
         path(r#"{"asset_panda":{"refuse_rows":[{"column":"a"},{"colum":"b"}]}}"#),
         "asset_panda.refuse_rows[1].colum"
     );
-    assert_eq!(
-        path(r#"{"asset_panda":{"lost_answer":{"answer":"never"}}}"#),
-        "asset_panda.lost_answer.answer"
-    );
+    assert_eq!(path(r#"{"asset_panda":{"lost_answer":{"answer":"never"}}}"#), "asset_panda.lost_answer.answer");
 }
 
 #[test]

@@ -89,9 +89,7 @@ mod tests {
     #[test]
     fn a_trigger_lets_some_pass_then_strikes_in_its_rhythm_until_its_count_is_used_up() {
         let mut progress = Progress::default();
-        let struck: Vec<u64> = (1..=12)
-            .filter(|_| progress.strikes(2, 3, Some(2)))
-            .collect();
+        let struck: Vec<u64> = (1..=12).filter(|_| progress.strikes(2, 3, Some(2))).collect();
         assert_eq!(struck, [5, 8]);
         assert_eq!((progress.seen, progress.fired), (12, 2));
     }

@@ -160,10 +160,8 @@ impl Change {
 
     /// The text with this change's number behind it, instead of an earlier one's.
     fn bumped(&self, text: &str) -> String {
-        let stem = text
-            .rsplit_once('/')
-            .filter(|(_, number)| number.parse::<u32>().is_ok())
-            .map_or(text, |(stem, _)| stem);
+        let stem =
+            text.rsplit_once('/').filter(|(_, number)| number.parse::<u32>().is_ok()).map_or(text, |(stem, _)| stem);
         format!("{stem}/{}", self.ordinal)
     }
 

@@ -150,7 +150,6 @@ impl Directory {
 
     fn by_any_id(&self, id: &str) -> bool {
         self.find(id).is_some()
-            || id.parse::<u64>().is_ok()
-                && self.others.iter().any(|user| user.text("deprecated_user_id") == id)
+            || id.parse::<u64>().is_ok() && self.others.iter().any(|user| user.text("deprecated_user_id") == id)
     }
 }

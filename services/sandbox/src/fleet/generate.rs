@@ -39,13 +39,7 @@ pub struct FleetSpec {
 
 impl Default for FleetSpec {
     fn default() -> Self {
-        Self {
-            devices: 50,
-            seed: 1,
-            mixed_platforms: false,
-            duplicate_serials_percent: 0,
-            empty_serials_percent: 0,
-        }
+        Self { devices: 50, seed: 1, mixed_platforms: false, duplicate_serials_percent: 0, empty_serials_percent: 0 }
     }
 }
 

@@ -10,12 +10,7 @@ pub(super) struct Model {
     pub(super) systems: &'static [(&'static str, &'static str)],
 }
 
-const MACOS: &[(&str, &str)] = &[
-    ("26.1", "25B78"),
-    ("26.0.1", "25A362"),
-    ("15.7.2", "24G325"),
-    ("14.8.1", "23J30"),
-];
+const MACOS: &[(&str, &str)] = &[("26.1", "25B78"), ("26.0.1", "25A362"), ("15.7.2", "24G325"), ("14.8.1", "23J30")];
 const IOS: &[(&str, &str)] = &[("26.1", "23B85"), ("18.7.1", "22H31"), ("17.7.2", "21H221")];
 const TVOS: &[(&str, &str)] = &[("26.1", "23J579"), ("18.6", "22M84")];
 const VISIONOS: &[(&str, &str)] = &[("26.1", "23N47")];
@@ -49,44 +44,19 @@ pub(super) const OTHERS: &[Model] = &[
         short: "Apple TV",
         systems: TVOS,
     },
-    Model {
-        platform: "Vision",
-        model: "Apple Vision Pro",
-        short: "Vision Pro",
-        systems: VISIONOS,
-    },
+    Model { platform: "Vision", model: "Apple Vision Pro", short: "Vision Pro", systems: VISIONOS },
 ];
 pub(super) const MIXED: &[Model] = &[
-    Model {
-        platform: "Windows",
-        model: "Surface Laptop 6 for Business",
-        short: "Surface",
-        systems: WINDOWS,
-    },
-    Model {
-        platform: "Android",
-        model: "Pixel 9",
-        short: "Pixel",
-        systems: ANDROID,
-    },
+    Model { platform: "Windows", model: "Surface Laptop 6 for Business", short: "Surface", systems: WINDOWS },
+    Model { platform: "Android", model: "Pixel 9", short: "Pixel", systems: ANDROID },
 ];
 
 const fn mac(model: &'static str, short: &'static str) -> Model {
-    Model {
-        platform: "Mac",
-        model,
-        short,
-        systems: MACOS,
-    }
+    Model { platform: "Mac", model, short, systems: MACOS }
 }
 
 const fn mobile(platform: &'static str, model: &'static str, short: &'static str) -> Model {
-    Model {
-        platform,
-        model,
-        short,
-        systems: IOS,
-    }
+    Model { platform, model, short, systems: IOS }
 }
 
 /// Given names with their form in a mail address.
@@ -117,16 +87,8 @@ pub(super) const FAMILY: &[(&str, &str)] = &[
 ];
 
 /// Names of devices that belong to a place, before their number.
-pub(super) const PLACES: &[&str] = &[
-    "SHARED-MINI-",
-    "Lobby Kiosk ",
-    "Boardroom ",
-    "CI Runner ",
-    "Field ",
-    "Prüfstand ",
-    "会議室 ",
-    "Lager 🏭 ",
-];
+pub(super) const PLACES: &[&str] =
+    &["SHARED-MINI-", "Lobby Kiosk ", "Boardroom ", "CI Runner ", "Field ", "Prüfstand ", "会議室 ", "Lager 🏭 "];
 
 /// Id and name; the same as in the example files.
 pub(super) const BLUEPRINTS: &[(&str, &str)] = &[
@@ -153,10 +115,5 @@ pub(super) const TAGS: &[&str] = &[
     "\"quoted\"",
 ];
 
-pub(super) const DEPARTMENTS: &[Option<&str>] = &[
-    Some("Engineering"),
-    Some("Sales"),
-    Some("設計"),
-    None,
-    Some("Field"),
-];
+pub(super) const DEPARTMENTS: &[Option<&str>] =
+    &[Some("Engineering"), Some("Sales"), Some("設計"), None, Some("Field")];

@@ -126,11 +126,7 @@ impl Fleet {
             let slot = self.slot_at(&Query::default(), place);
             let device = self.view(slot);
             if query.filters.iter().all(|filter| filter.matches(&device)) {
-                let keys: Vec<String> = query
-                    .ordering
-                    .iter()
-                    .map(|(key, _)| device.text(key).into_owned())
-                    .collect();
+                let keys: Vec<String> = query.ordering.iter().map(|(key, _)| device.text(key).into_owned()).collect();
                 matching.push((keys, slot));
             }
         }
@@ -142,11 +138,7 @@ impl Fleet {
                 .unwrap_or(std::cmp::Ordering::Equal)
         });
         let slots = Arc::new(matching.into_iter().map(|(_, slot)| slot).collect::<Vec<_>>());
-        *kept = Some(Selected {
-            query: query.clone(),
-            version: self.version,
-            slots: slots.clone(),
-        });
+        *kept = Some(Selected { query: query.clone(), version: self.version, slots: slots.clone() });
         slots
     }
 }

@@ -31,10 +31,7 @@ impl Style {
 
     /// Whether a device kept as JSON is served exactly as it is.
     pub(crate) fn leaves_raw_alone(&self) -> bool {
-        !self.plus_offset
-            && !self.integer_user_ids
-            && self.null_keys.is_empty()
-            && self.omit_keys.is_empty()
+        !self.plus_offset && !self.integer_user_ids && self.null_keys.is_empty() && self.omit_keys.is_empty()
     }
 
     /// Does to a device kept as JSON what the switches ask; `old_id` knows users' integer ids.
@@ -130,10 +127,7 @@ impl Generated {
         writer.bool("is_missing", self.is_missing);
         writer.bool("is_removed", self.is_removed);
         writer.text("agent_version", &self.agent_version);
-        for (key, at) in [
-            ("first_enrollment", self.first_enrollment),
-            ("last_enrollment", self.last_enrollment),
-        ] {
+        for (key, at) in [("first_enrollment", self.first_enrollment), ("last_enrollment", self.last_enrollment)] {
             time.clear();
             push_time(&mut time, at, Form::Space);
             writer.text(key, &time);

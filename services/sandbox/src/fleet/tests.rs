@@ -64,12 +64,8 @@ fn a_generated_fleet_is_as_varied_as_the_examples() {
 
 #[test]
 fn a_share_of_duplicate_and_empty_serials_can_be_asked_for() {
-    let spec = FleetSpec {
-        devices: 1_000,
-        duplicate_serials_percent: 10,
-        empty_serials_percent: 5,
-        ..FleetSpec::default()
-    };
+    let spec =
+        FleetSpec { devices: 1_000, duplicate_serials_percent: 10, empty_serials_percent: 5, ..FleetSpec::default() };
     let devices = all(&Fleet::new(spec), &Query::default());
     let serials: Vec<_> = devices.iter().map(|d| d["serial_number"].as_str().unwrap()).collect();
     let empty = serials.iter().filter(|serial| serial.is_empty()).count();
@@ -167,10 +163,7 @@ fn filters_and_orderings_select_what_they_say() {
     let fleet = fleet(400);
     let devices = all(&fleet, &Query::default());
     let macs = Query::parse([("platform", "Mac"), ("ordering", "-serial_number")].into_iter());
-    let serials: Vec<_> = all(&fleet, &macs)
-        .iter()
-        .map(|d| d["serial_number"].as_str().unwrap().to_owned())
-        .collect();
+    let serials: Vec<_> = all(&fleet, &macs).iter().map(|d| d["serial_number"].as_str().unwrap().to_owned()).collect();
     assert!(serials.is_sorted_by(|a, b| a > b));
     assert_eq!(serials.len(), devices.iter().filter(|d| d["platform"] == "Mac").count());
     let serial = devices[3]["serial_number"].as_str().unwrap()[6..].to_lowercase();

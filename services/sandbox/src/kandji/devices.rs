@@ -28,11 +28,7 @@ pub(super) fn list(world: &World, faults: &KandjiFaults, parameters: &Parameters
         between_pages(world, faults, &served);
     }
     let answer = again_or(world, faults, Answer::written(body));
-    if faults.total_headers {
-        with_totals(answer, served.total, limit, offset)
-    } else {
-        answer
-    }
+    if faults.total_headers { with_totals(answer, served.total, limit, offset) } else { answer }
 }
 
 pub(super) fn one(world: &World, faults: &KandjiFaults, id: &str) -> Answer {
@@ -70,9 +66,7 @@ fn again_or(world: &World, faults: &KandjiFaults, answer: Answer) -> Answer {
         return answer;
     };
     let mut last = world.last_page.lock().unwrap_or_else(PoisonError::into_inner);
-    let due = world
-        .faults
-        .counted("kandji.repeat_page_at", at.saturating_sub(1), 1, Some(1));
+    let due = world.faults.counted("kandji.repeat_page_at", at.saturating_sub(1), 1, Some(1));
     match last.clone().filter(|_| due) {
         Some(page) => Answer::written(page),
         None => {

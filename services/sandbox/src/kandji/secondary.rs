@@ -42,7 +42,8 @@ pub(super) fn blueprints(parameters: &Parameters) -> Answer {
     let limit = parameters.number("limit").filter(|limit| *limit > 0).unwrap_or(300);
     let count = all.len();
     let page: Vec<Object> = all.into_iter().skip(offset).take(limit).collect();
-    let link = |offset: usize| format!("https://yourcompany.api.kandji.io/api/v1/blueprints?limit={limit}&offset={offset}");
+    let link =
+        |offset: usize| format!("https://yourcompany.api.kandji.io/api/v1/blueprints?limit={limit}&offset={offset}");
     let body = json!({
         "count": count,
         "next": (offset + limit < count).then(|| link(offset + limit)),
@@ -59,10 +60,8 @@ pub(super) fn blueprint(id: &str) -> Answer {
 
 pub(super) fn tags(parameters: &Parameters) -> Answer {
     let search = parameters.get("search").unwrap_or_default().to_lowercase();
-    let found: Vec<Object> = results(TAGS)
-        .into_iter()
-        .filter(|tag| tag.text("name").to_lowercase().contains(&search))
-        .collect();
+    let found: Vec<Object> =
+        results(TAGS).into_iter().filter(|tag| tag.text("name").to_lowercase().contains(&search)).collect();
     let body = json!({"count": found.len(), "next": null, "previous": null, "results": found});
     Answer::json(200, &body)
 }

@@ -14,12 +14,16 @@ use crate::run::Run;
 
 /// Batches in flight at once.
 pub(crate) const IN_FLIGHT: usize = 8;
+/// Creates in a row that may go unanswered. One lost answer is no outage: its rows wait for their look-up while others
+/// go on. But a server that answers nothing must not be sent the whole fleet.
+const UNANSWERED: u32 = 3;
 /// Rows in a batch: the API's limit.
 const ROWS: usize = 5;
 
 pub(crate) async fn run(run: &mut Run) -> Result<(), Halt> {
     let mut sending: JoinSet<Sent> = JoinSet::new();
     let mut stopped: Option<Halt> = None;
+    let mut unanswered = 0;
     loop {
         if stopped.is_none() && run.deadline.is_up() {
             stopped = Some(Halt::TimeUp);
@@ -40,13 +44,14 @@ pub(crate) async fn run(run: &mut Run) -> Result<(), Halt> {
         while let Some(more) = sending.try_join_next() {
             answered.push(more);
         }
-        let mut confirming = Confirming { run, ops: Vec::new(), counts: CountDeltas::default(), halt: None };
+        let mut confirming = Confirming { run, ops: Vec::new(), counts: CountDeltas::default(), halt: None, unanswered };
         for sent in answered {
             // A task of ours that panicked leaves its rows as marked: the next slice looks them up.
             let sent = sent.map_err(|error| Halt::Outage { api: Api::AssetPanda, message: error.to_string() })?;
             confirming.batch(sent).await?;
         }
-        let Confirming { ops, counts, halt, .. } = confirming;
+        let Confirming { ops, counts, halt, unanswered: in_a_row, .. } = confirming;
+        unanswered = in_a_row;
         run.commit(&ops, counts).await.or_else(|halt| keep_first(&mut stopped, halt))?;
         if let (None, Some(halt)) = (&stopped, halt) {
             stopped = Some(halt);
@@ -144,7 +149,7 @@ async fn mark(run: &mut Run, batches: &[Outgoing]) -> Result<(), Halt> {
                 ops.push(Op::PutIntent(Box::new(intent(run, row, plan, now, None))));
                 ops.push(Op::Step { device_id, step: Step::CreateSent });
             } else {
-                ops.push(Op::MarkDirty { device_id: device_id.clone() });
+                ops.push(Op::MarkDirty { device_id: device_id.clone(), cells: json(&plan.unconfirmed) });
                 ops.push(Op::Step { device_id, step: Step::UpdateSent });
             }
         }
@@ -209,6 +214,8 @@ struct Confirming<'a> {
     ops: Vec<Op>,
     counts: CountDeltas,
     halt: Option<Halt>,
+    /// Creates that went unanswered since the last answer.
+    unanswered: u32,
 }
 
 impl Confirming<'_> {
@@ -216,6 +223,7 @@ impl Confirming<'_> {
         let Sent { batch, result } = sent;
         match result {
             Ok(results) => {
+                self.unanswered = 0;
                 for ((row, plan), result) in batch.rows.iter().zip(results) {
                     if batch.create {
                         self.created(row, plan, result);
@@ -253,13 +261,17 @@ impl Confirming<'_> {
             }
             self.ops.push(Op::Step { device_id, step });
         }
-        if !refused && self.halt.is_none() {
-            self.halt = match (batch.create, error.effect, Halt::from_call(Api::AssetPanda, error)) {
-                // An unclear create waits for its own look-up: one lost answer is no outage.
-                (true, Effect::Unclear, Halt::Outage { .. }) if error.kind != ErrorKind::ServerError => None,
-                (_, _, halt) => Some(halt),
-            };
+        if refused || self.halt.is_some() {
+            return;
         }
+        let halt = Halt::from_call(Api::AssetPanda, error);
+        if batch.create && error.effect == Effect::Unclear && error.kind != ErrorKind::ServerError {
+            self.unanswered += 1;
+            if self.unanswered < UNANSWERED {
+                return;
+            }
+        }
+        self.halt = Some(halt);
     }
 
     fn created(&mut self, row: &ReadyRow, plan: &WritePlan, result: RowResult) {

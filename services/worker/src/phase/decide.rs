@@ -11,7 +11,7 @@ use pandaport_store::Micros;
 use serde_json::Value;
 
 use crate::halt::{Api, Halt};
-use crate::plan::{Found, FoundSet, WritePlan, json, parse, row_of, wanted};
+use crate::plan::{Found, FoundSet, WritePlan, json, parse, row_of, unconfirmed, wanted};
 use crate::run::Run;
 
 /// Devices decided on in one transaction.
@@ -220,7 +220,8 @@ impl<'a> Deciding<'a> {
             Decision::Reject { reason, message } => self.reject(row, reason, message),
             Decision::Create { row: changes } => {
                 let baseline = Baseline::default().confirmed(&wanted.cells, &changes, &[]);
-                self.plan(row, Step::Create, "CREATED", None, &changes, baseline, Forms::default());
+                let listed = listed(&changes, &[]);
+                self.plan(row, Planned { record_id: None, listed, plan: plan("CREATED", &changes, &before, baseline, Forms::default()) });
             }
             Decision::Adopt { record_id, changes, differences, equal } => {
                 let known = before.confirmed(&wanted.cells, &[], &equal);
@@ -233,12 +234,14 @@ impl<'a> Deciding<'a> {
                     self.done(row, "ADOPTED", Some(record_id), Some(listed));
                 } else {
                     let baseline = before.confirmed(&wanted.cells, &changes, &equal);
-                    self.plan_listed(row, Step::Update, "ADOPTED", Some(record_id), &changes, listed, baseline, forms_before);
+                    let plan = plan("ADOPTED", &changes, &known, baseline, forms_before);
+                    self.plan(row, Planned { record_id: Some(record_id), listed, plan });
                 }
             }
             Decision::Update { record_id, changes, equal, forms } => {
                 let baseline = before.confirmed(&wanted.cells, &changes, &equal);
-                self.plan(row, Step::Update, "UPDATED", Some(record_id), &changes, baseline, forms.unwrap_or(forms_before));
+                let plan = plan("UPDATED", &changes, &before, baseline, forms.unwrap_or(forms_before));
+                self.plan(row, Planned { record_id: Some(record_id), listed: listed(&changes, &[]), plan });
             }
             Decision::Unchanged { equal, forms } => {
                 let cells = (!equal.is_empty()).then(|| json(&before.confirmed(&wanted.cells, &[], &equal)));
@@ -256,44 +259,26 @@ impl<'a> Deciding<'a> {
         }
     }
 
-    #[allow(clippy::too_many_arguments, reason = "a write plan has these parts; a struct for one caller says no more")]
-    fn plan(
-        &mut self,
-        row: &UndecidedRow,
-        step: Step,
-        outcome: &'static str,
-        record_id: Option<String>,
-        changes: &[Change],
-        baseline: Baseline,
-        forms: Forms,
-    ) {
-        self.plan_listed(row, step, outcome, record_id, changes, listed(changes, &[]), baseline, forms);
-    }
-
-    #[allow(clippy::too_many_arguments, reason = "as above")]
-    fn plan_listed(
-        &mut self,
-        row: &UndecidedRow,
-        step: Step,
-        outcome: &'static str,
-        record_id: Option<String>,
-        changes: &[Change],
-        listed: String,
-        baseline: Baseline,
-        forms: Forms,
-    ) {
+    fn plan(&mut self, row: &UndecidedRow, planned: Planned) {
+        let Planned { record_id, listed, plan } = planned;
         if self.run.slice.guard.dry_run {
             // Rule 14: the record says what would happen.
-            match outcome {
+            match plan.outcome.as_str() {
                 "CREATED" => self.counts.created += 1,
                 "ADOPTED" => self.counts.adopted += 1,
                 _ => self.counts.updated += 1,
             }
-            self.done(row, outcome, record_id, Some(listed));
+            self.done(row, super::apply::outcome(&plan.outcome), record_id, Some(listed));
             return;
         }
-        let plan = WritePlan { row: row_of(changes), baseline, forms, outcome: outcome.to_owned() };
-        self.ops.push(Op::Plan { device_id: row.device_id.clone(), step, plan: json(&plan), changes: listed, record_id });
+        let step = if record_id.is_some() { Step::Update } else { Step::Create };
+        self.ops.push(Op::Plan {
+            device_id: row.device_id.clone(),
+            step,
+            plan: json(&plan),
+            changes: listed,
+            record_id,
+        });
     }
 
     fn done(&mut self, row: &UndecidedRow, outcome: &'static str, record_id: Option<String>, changes: Option<String>) {
@@ -359,6 +344,23 @@ impl<'a> Deciding<'a> {
             confirmed_time: Some(self.run.now()),
             seen: true,
         }
+    }
+}
+
+/// A write that was decided on, and how its record lists it.
+struct Planned {
+    record_id: Option<String>,
+    listed: String,
+    plan: WritePlan,
+}
+
+fn plan(outcome: &str, changes: &[Change], before: &Baseline, after: Baseline, forms: Forms) -> WritePlan {
+    WritePlan {
+        row: row_of(changes),
+        unconfirmed: unconfirmed(before, &after),
+        baseline: after,
+        forms,
+        outcome: outcome.to_owned(),
     }
 }
 

@@ -90,7 +90,7 @@ async fn take_page(
     let entries = &page.entries[skip..];
     let ids = &ids[skip..];
     let users: Vec<&str> = if run.checkpoint.users == crate::checkpoint::Users::Done && maps_user_active(run) {
-        entries.iter().filter_map(|entry| if let PageEntry::Device(it) = entry { user_id(it) } else { None }).collect()
+        entries.iter().filter_map(|entry| if let PageEntry::Device(it) = entry { user_id(it.as_ref()) } else { None }).collect()
     } else {
         Vec::new()
     };

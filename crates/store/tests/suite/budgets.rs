@@ -1,0 +1,153 @@
+//! Rule 16: never more calls than the limit in any window, however it is laid.
+
+use std::time::Duration;
+
+use pandaport_store::budgets::{self, Limit, Lot, Reservation};
+use pandaport_store::{Micros, Store};
+use proptest::prelude::*;
+use rstest::rstest;
+
+use crate::{Database, START, after};
+
+const API: &str = "asset-panda default";
+
+async fn reserve(store: &Store, limit: Limit, want: u32, now: Micros, ttl: u64) -> Reservation {
+    budgets::reserve(store, API, &[limit], want, now, Duration::from_secs(ttl)).await.unwrap()
+}
+
+fn granted(reservation: Reservation) -> Lot {
+    match reservation {
+        Reservation::Granted(lot) => lot,
+        Reservation::Empty { retry_at } => panic!("empty until {retry_at}"),
+    }
+}
+
+#[rstest]
+#[case::sqlite(Database::Sqlite)]
+#[tokio::test]
+async fn what_is_free_is_granted_and_the_rest_has_a_time(#[case] database: Database) {
+    let site = database.site().await;
+    let store = &site.store;
+    let limit = Limit { calls: 10, window: Duration::from_secs(60) };
+    let first = granted(reserve(store, limit, 4, START, 5).await);
+    assert_eq!((first.size, first.expire_time), (4, after(5)));
+    assert_eq!(granted(reserve(store, limit, 4, after(2), 5).await).size, 4);
+    assert_eq!(granted(reserve(store, limit, 4, after(3), 5).await).size, 2);
+    // The first lot's last call may leave at 5 s: until 65 s it counts.
+    assert_eq!(reserve(store, limit, 4, after(4), 5).await, Reservation::Empty { retry_at: after(65) });
+    assert_eq!(granted(reserve(store, limit, 9, after(65), 5).await).size, 4);
+    // Another API has its own.
+    let other = budgets::reserve(store, "kandji acme", &[limit], 10, after(66), Duration::from_secs(5)).await.unwrap();
+    assert_eq!(granted(other).size, 10);
+}
+
+#[rstest]
+#[case::sqlite(Database::Sqlite)]
+#[tokio::test]
+async fn what_is_given_back_is_free_again_and_the_lot_has_ended(#[case] database: Database) {
+    let site = database.site().await;
+    let limit = Limit { calls: 10, window: Duration::from_secs(60) };
+    let lot = granted(reserve(&site.store, limit, 10, START, 30).await);
+    budgets::give_back(&site.store, API, lot.lot_id, 7, after(1)).await.unwrap();
+    let next = granted(reserve(&site.store, limit, 10, after(2), 30).await);
+    assert_eq!(next.size, 7);
+    // The three calls of the first lot left by 1 s, not by 30 s.
+    assert_eq!(reserve(&site.store, limit, 1, after(3), 1).await, Reservation::Empty { retry_at: after(61) });
+    budgets::give_back(&site.store, API, next.lot_id, 99, after(3)).await.unwrap();
+    assert_eq!(granted(reserve(&site.store, limit, 10, after(3), 1).await).size, 7);
+}
+
+#[rstest]
+#[case::sqlite(Database::Sqlite)]
+#[tokio::test]
+async fn all_limits_hold_at_once(#[case] database: Database) {
+    let site = database.site().await;
+    let limits =
+        [Limit { calls: 100, window: Duration::from_secs(3600) }, Limit { calls: 50, window: Duration::from_secs(1) }];
+    let reserve = async |want, now| {
+        budgets::reserve(&site.store, API, &limits, want, now, Duration::from_millis(100)).await.unwrap()
+    };
+    assert_eq!(granted(reserve(80, START).await).size, 50);
+    assert_eq!(reserve(80, START).await, Reservation::Empty { retry_at: START.plus(Duration::from_millis(1100)) });
+    assert_eq!(granted(reserve(80, after(2)).await).size, 50);
+    let hour = START.plus(Duration::from_millis(3_600_100));
+    assert_eq!(reserve(80, after(4)).await, Reservation::Empty { retry_at: hour });
+    assert_eq!(granted(reserve(80, hour).await).size, 50);
+}
+
+#[rstest]
+#[case::sqlite(Database::Sqlite)]
+#[tokio::test]
+async fn a_pause_that_the_api_asked_for_holds_for_all(#[case] database: Database) {
+    let site = database.site().await;
+    let limit = Limit { calls: 10, window: Duration::from_secs(60) };
+    budgets::block_until(&site.store, API, after(30)).await.unwrap();
+    budgets::block_until(&site.store, API, after(20)).await.unwrap();
+    assert_eq!(reserve(&site.store, limit, 1, after(25), 5).await, Reservation::Empty { retry_at: after(30) });
+    assert_eq!(granted(reserve(&site.store, limit, 1, after(30), 5).await).size, 1);
+}
+
+/// What a caller does between one moment and the next.
+#[derive(Clone, Debug)]
+struct Step {
+    pause_ms: u64,
+    want: u32,
+    ttl_ms: u64,
+    /// Of the lot's calls, how many are made; and whether the rest is given back, how long after.
+    made: u32,
+    give_back_ms: Option<u64>,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    (0..4_000_u64, 1..8_u32, 1..3_000_u64, 0..8_u32, proptest::option::of(0..2_000_u64))
+        .prop_map(|(pause_ms, want, ttl_ms, made, give_back_ms)| Step { pause_ms, want, ttl_ms, made, give_back_ms })
+}
+
+#[test]
+fn no_window_ever_holds_more_calls_than_the_limit() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let site = runtime.block_on(Database::Sqlite.site());
+    let cases = std::cell::Cell::new(0);
+    let config = ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() };
+    proptest!(config, |(steps in proptest::collection::vec(step(), 1..40), calls in 3..12_u32, window_ms in 2_000..12_000_u64)| {
+        cases.set(cases.get() + 1);
+        let api = format!("case {}", cases.get());
+        let limit = Limit { calls, window: Duration::from_millis(window_ms) };
+        let left = runtime.block_on(run(&site.store, &api, limit, &steps));
+        // The fullest windows begin at a call.
+        for begin in &left {
+            let within = left.iter().filter(|time| **time >= *begin && **time < begin.plus(limit.window)).count();
+            prop_assert!(within <= calls as usize, "{within} calls from {begin}");
+        }
+    });
+}
+
+/// The times at which calls left: each lot's as late as it allows, but for those of every second one, which leave at once.
+async fn run(store: &Store, api: &str, limit: Limit, steps: &[Step]) -> Vec<Micros> {
+    let mut now = START;
+    let mut left = Vec::new();
+    let mut ending: Vec<(Micros, Lot, u32)> = Vec::new();
+    for (n, step) in steps.iter().enumerate() {
+        now = now.plus(Duration::from_millis(step.pause_ms));
+        ending.sort_by_key(|(at, ..)| std::cmp::Reverse(*at));
+        while let Some((at, lot, unused)) = ending.pop_if(|(at, ..)| *at <= now) {
+            budgets::give_back(store, api, lot.lot_id, unused, at).await.unwrap();
+        }
+        let ttl = Duration::from_millis(step.ttl_ms);
+        let Reservation::Granted(lot) = budgets::reserve(store, api, &[limit], step.want, now, ttl).await.unwrap() else {
+            continue;
+        };
+        let made = step.made.min(lot.size);
+        let last_moment = Micros(lot.expire_time.0 - 1);
+        let at = match step.give_back_ms {
+            _ if n % 2 == 0 => now,
+            Some(after) => last_moment.min(Micros(now.plus(Duration::from_millis(after)).0 - 1).max(now)),
+            None => last_moment,
+        };
+        if let Some(after) = step.give_back_ms {
+            ending.push((at.max(now.plus(Duration::from_millis(after))), lot, lot.size - made));
+        }
+        left.extend((0..made).map(|_| at));
+    }
+    left
+}

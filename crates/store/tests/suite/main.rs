@@ -1,0 +1,148 @@
+//! The store's promises, kept by every database it runs on: each test is a case for each of [`Database`].
+
+#![allow(clippy::unwrap_used)]
+
+mod budgets;
+mod connections;
+mod listings;
+mod mappings;
+mod requests;
+mod schema;
+mod syncs;
+
+use std::time::Duration;
+
+use pandaport_store::connections::{AssetPandaKey, Connection, Credentials, NewConnection};
+use pandaport_store::mappings::{Mapping, MappingState, NewMapping};
+use pandaport_store::syncs::{Creation, Mode, NewSync, Sync, TriggerKind};
+use pandaport_store::{ConnectionId, Keyring, MappingId, Micros, Store, Tenant};
+
+/// The databases the suite runs on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Database {
+    Sqlite,
+}
+
+/// An empty store with its keys, and what has to live as long as it.
+pub(crate) struct Site {
+    pub(crate) store: Store,
+    pub(crate) tenant: Tenant,
+    pub(crate) directory: tempfile::TempDir,
+}
+
+impl Database {
+    pub(crate) async fn site(self) -> Site {
+        let directory = tempfile::tempdir().unwrap();
+        let store = match self {
+            Self::Sqlite => Store::create(&url(&directory)).await.unwrap(),
+        };
+        store.migrate(&store.migration_lock().await.unwrap()).await.unwrap();
+        let store = store.unlock(Keyring::new(&[Keyring::generate()]).unwrap()).await.unwrap();
+        Site { store, tenant: Tenant::default(), directory }
+    }
+}
+
+pub(crate) fn url(directory: &tempfile::TempDir) -> String {
+    format!("sqlite://{}", directory.path().join("test.db").display())
+}
+
+/// A round time to begin with: 2023-11-14T22:13:20Z.
+pub(crate) const START: Micros = Micros(1_700_000_000_000_000);
+
+pub(crate) fn after(seconds: u64) -> Micros {
+    START.plus(Duration::from_secs(seconds))
+}
+
+pub(crate) fn new_connection(now: Micros) -> NewConnection {
+    NewConnection {
+        connection_id: ConnectionId::new(now),
+        display_name: "Acme".into(),
+        kandji_base_url: "https://acme.kandji.io".into(),
+        kandji_api_url: "https://acme.api.kandji.io".into(),
+        kandji_customer: "acme.api.kandji.io".into(),
+        asset_panda_base_url: "https://api.assetpanda.app".into(),
+        account_id: Some("account".into()),
+        module_id: Some("module".into()),
+        credentials: Credentials {
+            kandji_token: "kandji-token-0123456789".to_owned().into(),
+            asset_panda: AssetPandaKey {
+                key_id: "asset-panda-key-id".to_owned().into(),
+                key_secret: "asset-panda-key-secret".to_owned().into(),
+            },
+        },
+        verified: false,
+    }
+}
+
+impl Site {
+    pub(crate) async fn connection(&self) -> Connection {
+        let mut tx = self.store.begin_write().await.unwrap();
+        let keyring = self.store.keyring().unwrap();
+        let connection =
+            pandaport_store::connections::insert(&mut tx, keyring, &self.tenant, &new_connection(START), START).await.unwrap();
+        tx.commit().await.unwrap();
+        connection
+    }
+
+    pub(crate) fn new_mapping(&self, connection: &Connection, collection: &str) -> NewMapping {
+        NewMapping {
+            mapping_id: MappingId::new(START),
+            connection_id: connection.connection_id,
+            display_name: "Macs".into(),
+            external_entity: "DEVICES".into(),
+            collection_id: collection.into(),
+            collection_key: format!("api.assetpanda.app/{collection}"),
+            spec: r#"{"pairs":[]}"#.into(),
+            state: MappingState::Active,
+            interval: Some(Duration::from_secs(3600)),
+            full_sync_every: Duration::from_secs(7 * 24 * 3600),
+            next_sync_time: Some(after(3600)),
+            next_full_time: after(7 * 24 * 3600),
+        }
+    }
+
+    pub(crate) async fn mapping_of(&self, connection: &Connection, collection: &str) -> Mapping {
+        let mut tx = self.store.begin_write().await.unwrap();
+        let new = self.new_mapping(connection, collection);
+        let mapping = pandaport_store::mappings::insert(&mut tx, &self.tenant, &new, START).await.unwrap();
+        tx.commit().await.unwrap();
+        mapping
+    }
+
+    pub(crate) async fn mapping(&self) -> Mapping {
+        self.mapping_of(&self.connection().await, "collection").await
+    }
+
+    pub(crate) async fn create(&self, mapping: &Mapping, dry_run: bool, now: Micros) -> Creation {
+        let mut tx = self.store.begin_write().await.unwrap();
+        let new = NewSync {
+            mapping_id: mapping.mapping_id,
+            mode: Mode::Incremental,
+            dry_run,
+            retry_rejected: false,
+            trigger_kind: TriggerKind::Call,
+            traceparent: Some("00-trace".into()),
+        };
+        let creation = pandaport_store::syncs::create(&mut tx, &self.tenant, &new, now).await.unwrap();
+        tx.commit().await.unwrap();
+        creation
+    }
+
+    pub(crate) async fn sync(&self, mapping: &Mapping, now: Micros) -> Sync {
+        match self.create(mapping, false, now).await {
+            Creation::Created(sync) => sync,
+            Creation::AlreadyActive(sync) => panic!("{} is active", sync.sync_id),
+        }
+    }
+
+    /// Runs a statement that a test needs to bring about what only time or a worker would.
+    pub(crate) async fn sql(&self, sql: impl Into<String>) {
+        let pandaport_store::Pool::Sqlite { write, .. } = self.store.pool() else { unreachable!("only SQLite so far") };
+        sqlx::query(sqlx::AssertSqlSafe(sql.into())).execute(write).await.unwrap();
+    }
+}
+
+/// An id as a literal of SQL.
+pub(crate) fn literal(id: uuid::Uuid) -> String {
+    format!("x'{}'", id.simple())
+}

@@ -1,0 +1,122 @@
+//! Mappings and their schedule.
+
+use std::time::Duration;
+
+use pandaport_store::mappings::{self, DueMapping, MappingState};
+use pandaport_store::syncs::{Creation, Mode, TriggerKind};
+use pandaport_store::{Conflict, MappingId, StoreError, Tenant};
+use rstest::rstest;
+
+use crate::{Database, START, after, literal};
+
+#[rstest]
+#[case::sqlite(Database::Sqlite)]
+#[tokio::test]
+async fn a_collection_is_the_target_of_one_mapping(#[case] database: Database) {
+    let site = database.site().await;
+    let connection = site.connection().await;
+    let mapping = site.mapping_of(&connection, "one").await;
+    assert_eq!((mapping.revision, mapping.interval()), (1, Some(Duration::from_secs(3600))));
+    assert_eq!(mappings::spec(&site.store, &site.tenant, mapping.mapping_id, 1).await.unwrap(), r#"{"pairs":[]}"#);
+
+    let mut tx = site.store.begin_write().await.unwrap();
+    let taken = mappings::insert(&mut tx, &site.tenant, &site.new_mapping(&connection, "one"), START).await;
+    assert!(matches!(taken, Err(StoreError::Conflict { what: Conflict::CollectionAlreadyMapped, .. })), "{taken:?}");
+    let mut again = site.new_mapping(&connection, "two");
+    again.mapping_id = mapping.mapping_id;
+    let taken = mappings::insert(&mut tx, &site.tenant, &again, START).await;
+    assert!(matches!(taken, Err(StoreError::Conflict { what: Conflict::AlreadyExists, .. })), "{taken:?}");
+    let foreign = mappings::insert(&mut tx, &Tenant::new("other"), &site.new_mapping(&connection, "three"), START).await;
+    assert!(matches!(foreign, Err(StoreError::NotFound { what: "connection", .. })), "{foreign:?}");
+}
+
+#[rstest]
+#[case::sqlite(Database::Sqlite)]
+#[tokio::test]
+async fn the_schedule_makes_one_sync_for_all_it_missed_and_keeps_its_grid(#[case] database: Database) {
+    let site = database.site().await;
+    let mapping = site.mapping().await;
+    assert!(mappings::due(&site.store, after(3599), 10).await.unwrap().is_empty());
+    let now = after(5 * 3600 + 10);
+    let due = mappings::due(&site.store, now, 10).await.unwrap();
+    let [due] = due.as_slice() else { panic!("{due:?}") };
+
+    let mut tx = site.store.begin_write().await.unwrap();
+    let Some(Creation::Created(sync)) = mappings::claim_due(&mut tx, due, now).await.unwrap() else { panic!("none made") };
+    assert_eq!((sync.trigger_kind, sync.mode, sync.create_time), (TriggerKind::Schedule, Mode::Incremental, now));
+    assert!(mappings::claim_due(&mut tx, due, now).await.unwrap().is_none(), "claimed twice");
+    let moved = mappings::get_in(&mut tx, &site.tenant, mapping.mapping_id).await.unwrap();
+    assert_eq!((moved.next_sync_time, moved.last_sync_id), (Some(after(6 * 3600)), Some(sync.sync_id)));
+    // Still at it when the next one is due: none is made, the schedule moves on.
+    let later = after(6 * 3600);
+    let claimed = mappings::claim_due(&mut tx, due, later).await.unwrap();
+    assert_eq!(claimed, Some(Creation::AlreadyActive(sync)));
+    assert_eq!(mappings::get_in(&mut tx, &site.tenant, mapping.mapping_id).await.unwrap().next_sync_time, Some(after(7 * 3600)));
+}
+
+#[rstest]
+#[case::sqlite(Database::Sqlite)]
+#[tokio::test]
+async fn a_sync_is_full_once_the_time_of_a_full_one_has_come(#[case] database: Database) {
+    let site = database.site().await;
+    let mapping = site.mapping().await;
+    let due = DueMapping { mapping_id: mapping.mapping_id, tenant: site.tenant.clone() };
+    let mut tx = site.store.begin_write().await.unwrap();
+    let Some(Creation::Created(sync)) = mappings::claim_due(&mut tx, &due, mapping.next_full_time).await.unwrap() else {
+        panic!("none made")
+    };
+    assert_eq!(sync.mode, Mode::Full);
+}
+
+#[rstest]
+#[case::sqlite(Database::Sqlite)]
+#[tokio::test]
+async fn a_paused_mapping_is_not_due_and_a_broken_one_is(#[case] database: Database) {
+    let site = database.site().await;
+    let id = site.mapping().await.mapping_id;
+    let due = || async { mappings::due(&site.store, after(3600), 10).await.unwrap().len() };
+    let mut tx = site.store.begin_write().await.unwrap();
+    mappings::set_broken(&mut tx, &site.tenant, id, "COLUMN_UNKNOWN").await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(due().await, 1);
+
+    let mut tx = site.store.begin_write().await.unwrap();
+    let paused = mappings::set_state(&mut tx, &site.tenant, id, MappingState::Paused, after(1)).await.unwrap();
+    assert_eq!((paused.state_reason.as_str(), paused.version), ("", 2));
+    mappings::set_broken(&mut tx, &site.tenant, id, "COLUMN_UNKNOWN").await.unwrap();
+    let still = mappings::get_in(&mut tx, &site.tenant, id).await.unwrap();
+    assert_eq!((still.state, still.state_reason.as_str()), (MappingState::Paused, "COLUMN_UNKNOWN"));
+    let claimed = mappings::claim_due(&mut tx, &DueMapping { mapping_id: id, tenant: site.tenant.clone() }, after(3600)).await;
+    assert!(claimed.unwrap().is_none());
+    tx.commit().await.unwrap();
+    assert_eq!(due().await, 0);
+
+    site.sql(format!("UPDATE mappings SET state = 'ACTIVE', interval_ms = NULL, next_sync_time = NULL WHERE mapping_id = {}", literal(id.0)))
+        .await;
+    assert_eq!(due().await, 0, "only when asked");
+}
+
+#[rstest]
+#[case::sqlite(Database::Sqlite)]
+#[tokio::test]
+async fn mappings_are_listed_by_page_and_by_connection(#[case] database: Database) {
+    let site = database.site().await;
+    let (one, two) = (site.connection().await, site.connection().await);
+    let mut of_one = Vec::new();
+    for collection in ["a", "b", "c"] {
+        of_one.push(site.mapping_of(&one, collection).await.mapping_id);
+    }
+    site.mapping_of(&two, "d").await;
+    of_one.sort();
+    let list = async |connection, after: Option<MappingId>, limit| {
+        let page = mappings::list(&site.store, &site.tenant, connection, after, limit).await.unwrap();
+        page.into_iter().map(|mapping| mapping.mapping_id).collect::<Vec<_>>()
+    };
+    assert_eq!(list(Some(one.connection_id), None, 10).await, of_one);
+    assert_eq!(list(Some(one.connection_id), Some(of_one[0]), 1).await, [of_one[1]]);
+    assert_eq!(list(None, None, 10).await.len(), 4);
+    let other = Tenant::new("other");
+    assert!(mappings::list(&site.store, &other, None, None, 10).await.unwrap().is_empty());
+    assert!(mappings::get(&site.store, &other, of_one[0]).await.is_err());
+    assert!(mappings::spec(&site.store, &other, of_one[0], 1).await.is_err());
+}

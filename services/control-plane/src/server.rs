@@ -1,0 +1,87 @@
+//! Serving: the service, reflection, health, and a stop that loses no call.
+
+use std::time::Duration;
+
+use pandaport_api::v1::control_plane_service_server::{ControlPlaneServiceServer, SERVICE_NAME};
+use pandaport_runtime::{Readiness, Shutdown};
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::Server;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+
+use crate::control_plane::ControlPlane;
+use crate::trace;
+
+/// How often readiness is looked at for `grpc.health.v1`.
+const HEALTH_EVERY: Duration = Duration::from_secs(1);
+/// A connection that is silent is asked whether it is still there: a client that was lost would hold its streams.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// Why serving ended, or never began.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The contract compiled into this program can't be served by reflection.
+    #[error("the contract can't be served by reflection: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    /// The listener failed.
+    #[error("gRPC stopped: {0}")]
+    Transport(#[from] tonic::transport::Error),
+}
+
+/// Serves until `shutdown` drains: then no new call is taken (GOAWAY), streams end with UNAVAILABLE, and calls in flight
+/// have the `grace` to end.
+///
+/// Health (`grpc.health.v1`, for the whole server and for the service) is what `readiness` says.
+///
+/// # Errors
+/// [`ServeError`].
+pub async fn serve(
+    control_plane: ControlPlane,
+    listener: TcpListener,
+    readiness: Readiness,
+    shutdown: Shutdown,
+    grace: Duration,
+) -> Result<(), ServeError> {
+    let (reporter, health) = tonic_health::server::health_reporter();
+    report(&reporter, &readiness).await;
+    let watcher = tokio::spawn(watch_readiness(reporter, readiness, shutdown.clone()));
+
+    let draining = shutdown.draining().clone();
+    let server = Server::builder()
+        .trace_fn(trace::call_span)
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .add_service(ControlPlaneServiceServer::new(control_plane))
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?)
+        .add_service(health)
+        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), draining.cancelled_owned());
+    let served = shutdown.within_grace(grace, server).await;
+    watcher.abort();
+    if served.is_none() {
+        tracing::warn!("calls in flight did not end within the grace and were dropped");
+    }
+    served.transpose()?;
+    Ok(())
+}
+
+/// The contract, and the error details of google.rpc, so that any client can read both.
+fn reflection() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(pandaport_api::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+}
+
+async fn watch_readiness(reporter: HealthReporter, readiness: Readiness, shutdown: Shutdown) {
+    while tokio::time::timeout(HEALTH_EVERY, shutdown.draining().cancelled()).await.is_err() {
+        report(&reporter, &readiness).await;
+    }
+    report(&reporter, &readiness).await;
+}
+
+async fn report(reporter: &HealthReporter, readiness: &Readiness) {
+    let status = if readiness.report().await.ready { ServingStatus::Serving } else { ServingStatus::NotServing };
+    reporter.set_service_status("", status).await;
+    reporter.set_service_status(SERVICE_NAME, status).await;
+}

@@ -1,0 +1,91 @@
+//! `pandaport-control-plane`: the gRPC service alone. Workers elsewhere, on the same database, run the syncs.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use pandaport_control_plane::{ControlPlane, serve};
+use pandaport_runtime::settings::{CommonSettings, Effective, EncryptionKeys, ListenSettings};
+use pandaport_runtime::{AdminServer, Readiness, Shutdown, bind, telemetry};
+
+use crate::console::Console;
+use crate::error::Error;
+use crate::process::admin::{Admin, metrics};
+use crate::process::base::Base;
+use crate::process::ready_file::ReadyFile;
+use crate::process::steps::Steps;
+use crate::process::stop::Parts;
+use crate::process::{VERSION, keys, settings};
+use crate::program;
+use crate::up::local_address;
+
+/// The control plane of Pandaport, which imports Apple devices from Kandji into Asset Panda: serves gRPC and queues syncs.
+#[derive(Debug, Parser)]
+#[command(name = "pandaport-control-plane", version)]
+struct ControlPlaneArgs {
+    #[command(flatten)]
+    common: CommonSettings,
+    #[command(flatten)]
+    listen: ListenSettings,
+    #[command(flatten)]
+    ready_file: ReadyFile,
+}
+
+/// The `main` of `pandaport-control-plane`.
+#[must_use]
+pub fn main() -> ExitCode {
+    program::run(ControlPlaneArgs::parse, |args| program::block_on(run(args)))
+}
+
+async fn run(args: ControlPlaneArgs) -> Result<(), Error> {
+    const NAME: &str = "pandaport-control-plane";
+    let process = &args.common.process;
+    let telemetry = telemetry::start(&process.telemetry, NAME, VERSION)?;
+    let shutdown = Shutdown::on_signals()?;
+    let metrics = metrics(NAME)?;
+    let listener = bind(args.listen.checked_grpc_listen()?, "PANDAPORT_GRPC_LISTEN").await?;
+    let grpc = local_address(&listener)?;
+    let admin_server = AdminServer::bind(process.admin_listen()).await?;
+    let keys = keys::required()?;
+    settings::log(&effective(&args, &keys, &admin_server));
+
+    let mut console = Console::stdout();
+    console.line(format!("{NAME} {VERSION}"))?;
+    let mut steps = Steps::told(&mut console);
+    let base = Box::pin(Base::open(&args.common, &keys)).await?;
+    steps.done("database", "reached, its schema fits")?;
+
+    let readiness = Readiness::new(&shutdown);
+    base.watch(&readiness);
+    let control_plane = ControlPlane::new(pandaport_control_plane::Parts {
+        store: base.store.clone(),
+        queue: base.queue.clone(),
+        upstream: base.upstream.clone(),
+        shutdown: shutdown.clone(),
+    });
+    let grace = process.shutdown_grace.get();
+    let mut parts = Parts::default();
+    let serving = serve(control_plane, listener, readiness.clone(), shutdown.clone(), grace);
+    parts.add("grpc", &readiness, serving);
+    steps.done("gRPC", &format!("http://{grpc}"))?;
+    let admin = Admin::serve(admin_server, readiness, metrics);
+    steps.done("health", &format!("http://{}/readyz, metrics at /metrics", admin.address))?;
+    args.ready_file.write(Some(grpc), admin.address)?;
+    steps.ready()?;
+
+    let ended = parts.ended(&shutdown, grace).await;
+    if !shutdown.now().is_cancelled() {
+        base.close().await;
+    }
+    admin.end();
+    telemetry.shutdown().await;
+    ended
+}
+
+fn effective(args: &ControlPlaneArgs, keys: &EncryptionKeys, admin: &AdminServer) -> Effective {
+    let mut effective = Effective::new();
+    args.common.describe(&mut effective);
+    effective.add("PANDAPORT_ADMIN_LISTEN", admin.address());
+    args.listen.describe(&mut effective);
+    EncryptionKeys::describe(Some(keys), &mut effective);
+    effective
+}

@@ -1,0 +1,62 @@
+//! The store, the queue in it, and the way to Kandji and Asset Panda.
+
+use anyhow::Context as _;
+use pandaport_queue::Queue;
+use pandaport_runtime::settings::{CommonSettings, EncryptionKeys};
+use pandaport_runtime::Readiness;
+use pandaport_store::Store;
+use pandaport_upstream::Upstream;
+use secrecy::ExposeSecret as _;
+
+use super::keys;
+use super::settings::{allowed_hosts, budgets, outbound};
+use crate::error::Error;
+
+/// What the control plane and the worker both stand on.
+#[derive(Clone)]
+pub(crate) struct Base {
+    pub(crate) store: Store,
+    pub(crate) queue: Queue,
+    pub(crate) upstream: Upstream,
+}
+
+impl Base {
+    /// Stands on a store whose secrets are open.
+    pub(crate) fn new(store: Store, common: &CommonSettings) -> Result<Self, Error> {
+        let queue = Queue::new(&store).context("the queue can't be opened")?;
+        let outbound = outbound(&common.outbound)?;
+        let allowed = allowed_hosts(&common.outbound)?;
+        let upstream = Upstream::new(store.clone(), outbound, allowed, budgets(&common.outbound));
+        Ok(Self { store, queue, upstream })
+    }
+
+    /// Opens a database that is there and migrated, for a process that makes none itself.
+    pub(crate) async fn open(common: &CommonSettings, keys: &EncryptionKeys) -> Result<Self, Error> {
+        // Before anything is opened: a wrong host list is quicker to see than to wait for.
+        allowed_hosts(&common.outbound)?;
+        let database = common.database.database()?;
+        let store = Store::connect(database.url().expose_secret()).await.map_err(anyhow::Error::new)?;
+        pandaport_queue::check_schema(&store).await.map_err(anyhow::Error::new)?;
+        Self::new(keys::unlock(store, keys).await?, common)
+    }
+
+    /// The checks that every process on the database must pass to be ready.
+    pub(crate) fn watch(&self, readiness: &Readiness) {
+        let store = self.store.clone();
+        readiness.check("database", move || {
+            let store = store.clone();
+            async move { store.ping().await.map_err(|error| error.to_string()) }
+        });
+        let store = self.store.clone();
+        readiness.check("schema", move || {
+            let store = store.clone();
+            async move { store.check_schema().await.map_err(|error| error.to_string()) }
+        });
+    }
+
+    /// Gives back what was reserved and closes the database.
+    pub(crate) async fn close(self) {
+        self.upstream.release().await;
+        self.store.close().await;
+    }
+}

@@ -1,0 +1,1 @@
+//! Speed, measured on request only: `cargo test --release -p pandaport-worker -- --ignored --nocapture`.

@@ -1,0 +1,204 @@
+//! A sandbox, a store with one connection and one mapping, and a worker on it.
+
+use std::time::Duration;
+
+use pandaport_import::{IdentifierPair, MappingSpec, Pair, SourceField, WriteRule};
+use pandaport_outbound::{AllowedHosts, HttpSettings, Outbound};
+use pandaport_queue::{Behind, Queue};
+use pandaport_sandbox::{Faults, FleetSpec, Sandbox, SandboxConfig};
+use pandaport_store::connections::{self, AssetPandaKey, Credentials, NewConnection};
+use pandaport_store::mappings::{self, MappingState, NewMapping};
+use pandaport_store::records::{self, SyncRecord};
+use pandaport_store::syncs::{self, Creation, Mode, NewSync, Sync, TriggerKind};
+use pandaport_store::{ConnectionId, Keyring, MappingId, Micros, Store, SyncId, Tenant};
+use pandaport_upstream::{BudgetSettings, Upstream};
+use secrecy::SecretString;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Worker, WorkerSettings, Working};
+
+pub(super) struct World {
+    pub(super) sandbox: Sandbox,
+    pub(super) store: Store,
+    pub(super) queue: Queue,
+    pub(super) mapping_id: MappingId,
+    pub(super) tenant: Tenant,
+    stop: CancellationToken,
+    working: Option<Working>,
+    _folder: tempfile::TempDir,
+}
+
+pub(super) fn no_limits() -> Faults {
+    Faults::default().without_rate_limits()
+}
+
+impl World {
+    /// A fleet of that size, all 26 fields mapped, the serial number as identifier.
+    pub(super) async fn of(devices: u32) -> Self {
+        Self::with(devices, no_limits(), |_| true).await
+    }
+
+    pub(super) async fn with(devices: u32, faults: Faults, mapped: impl Fn(SourceField) -> bool) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let fleet = FleetSpec { devices, ..FleetSpec::default() };
+        let sandbox = Sandbox::start(SandboxConfig { fleet, faults, ..SandboxConfig::default() }).await.unwrap();
+        let store = Store::create(&format!("sqlite://{}", folder.path().join("test.db").display())).await.unwrap();
+        pandaport_queue::migrate(&store).await.unwrap();
+        let store = store.unlock(Keyring::new(&[Keyring::generate()]).unwrap()).await.unwrap();
+        let queue = Queue::new(&store).unwrap();
+        let tenant = Tenant::default();
+        let mapping_id = connect(&store, &tenant, &sandbox, mapped).await;
+        let mut world =
+            Self { sandbox, store, queue, mapping_id, tenant, stop: CancellationToken::new(), working: None, _folder: folder };
+        world.start().await;
+        world
+    }
+
+    pub(super) async fn start(&mut self) {
+        let allowed: AllowedHosts = [self.sandbox.kandji_url(), self.sandbox.asset_panda_url()]
+            .map(|url| url.trim_start_matches("http://").to_owned())
+            .join(",")
+            .parse()
+            .unwrap();
+        let http = Outbound::new(HttpSettings { timeout: Duration::from_secs(2), ..HttpSettings::default() }).unwrap();
+        let upstream = Upstream::new(self.store.clone(), http, allowed, BudgetSettings::off());
+        let settings = WorkerSettings {
+            slots: 4,
+            tenant_slots: 4,
+            slice: Duration::from_secs(30),
+            http_timeout: Duration::from_secs(2),
+            settle: [100, 300, 600].map(Duration::from_millis).to_vec(),
+            grace: Duration::from_secs(5),
+            outage_limit: Duration::from_secs(60),
+            passenger_cap: u64::MAX,
+        };
+        self.stop = CancellationToken::new();
+        let worker = Worker::new(self.store.clone(), self.queue.clone(), upstream, settings);
+        self.working = Some(worker.start(self.stop.clone()).await.unwrap());
+    }
+
+    pub(super) async fn trigger(&self, mode: Mode, dry_run: bool) -> SyncId {
+        let now = Micros::now();
+        let mut tx = self.store.begin_write().await.unwrap();
+        let new = NewSync {
+            mapping_id: self.mapping_id,
+            mode,
+            dry_run,
+            retry_rejected: false,
+            trigger_kind: TriggerKind::Call,
+            traceparent: None,
+        };
+        let Creation::Created(sync) = syncs::create(&mut tx, &self.tenant, &new, now).await.unwrap() else {
+            panic!("a sync is active already");
+        };
+        self.queue.enqueue(&mut tx, &Behind::from(&sync)).await.unwrap();
+        tx.commit().await.unwrap();
+        sync.sync_id
+    }
+
+    /// Triggers a sync and waits for its end.
+    pub(super) async fn sync(&self, mode: Mode) -> Sync {
+        let id = self.trigger(mode, false).await;
+        self.ended(id).await
+    }
+
+    pub(super) async fn ended(&self, id: SyncId) -> Sync {
+        let deadline = std::time::Instant::now() + Duration::from_secs(100);
+        loop {
+            let sync = syncs::get(&self.store, &self.tenant, id).await.unwrap();
+            if sync.state.is_final() {
+                return sync;
+            }
+            assert!(std::time::Instant::now() < deadline, "the sync does not end: {sync:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    pub(super) async fn records(&self, id: SyncId) -> Vec<SyncRecord> {
+        records::list(&self.store, &self.tenant, id, &[], None, 100_000).await.unwrap()
+    }
+
+    pub(super) async fn control(&self, method: reqwest::Method, path: &str, body: Option<Value>) -> Value {
+        let url = format!("{}{path}", self.sandbox.control_url());
+        let mut request = reqwest::Client::new().request(method, url);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let answer = request.send().await.unwrap();
+        let status = answer.status();
+        let text = answer.text().await.unwrap();
+        assert!(status.is_success(), "{path}: {status} {text}");
+        serde_json::from_str(&text).unwrap_or(Value::Null)
+    }
+
+    pub(super) async fn counters(&self) -> Value {
+        self.control(reqwest::Method::GET, "/counters", None).await
+    }
+}
+
+async fn connect(
+    store: &Store,
+    tenant: &Tenant,
+    sandbox: &Sandbox,
+    mapped: impl Fn(SourceField) -> bool,
+) -> MappingId {
+    let now = Micros::now();
+    let ready = sandbox.ready();
+    let connection = NewConnection {
+        connection_id: ConnectionId::new(now),
+        display_name: "test".into(),
+        kandji_base_url: ready.kandji_url.clone(),
+        kandji_api_url: ready.kandji_url.clone(),
+        kandji_customer: "test".into(),
+        asset_panda_base_url: ready.asset_panda_url.clone(),
+        account_id: Some(ready.account_id.clone()),
+        module_id: Some(ready.module_id.clone()),
+        credentials: Credentials {
+            kandji_token: SecretString::from(ready.credentials.kandji_token.clone()),
+            asset_panda: AssetPandaKey {
+                key_id: SecretString::from(ready.credentials.access_key_id.clone()),
+                key_secret: SecretString::from(ready.credentials.access_key_secret.clone()),
+            },
+        },
+        verified: true,
+    };
+    let column = |field: SourceField| ready.columns[field.display_name()].clone();
+    let spec = MappingSpec {
+        identifier: IdentifierPair {
+            source_field: SourceField::SerialNumber,
+            column_id: column(SourceField::SerialNumber),
+        },
+        pairs: SourceField::ALL
+            .into_iter()
+            .filter(|field| *field != SourceField::SerialNumber && mapped(*field))
+            .map(|field| Pair {
+                source_field: field,
+                column_id: column(field),
+                write_rule: WriteRule::default_for(field),
+                tag_separator: None,
+                date_format: None,
+            })
+            .collect(),
+        passenger_max_age: Duration::from_secs(86_400),
+    };
+    let mapping = NewMapping {
+        mapping_id: MappingId::new(now),
+        connection_id: connection.connection_id,
+        display_name: "test".into(),
+        external_entity: "DEVICES".into(),
+        collection_id: ready.collection_id.clone(),
+        collection_key: ready.collection_id.clone(),
+        spec: serde_json::to_string(&spec).unwrap(),
+        state: MappingState::Active,
+        interval: None,
+        full_sync_every: Duration::from_secs(7 * 86_400),
+        next_sync_time: None,
+        next_full_time: now.plus(Duration::from_secs(7 * 86_400)),
+    };
+    let mut tx = store.begin_write().await.unwrap();
+    connections::insert(&mut tx, store.keyring().unwrap(), tenant, &connection, now).await.unwrap();
+    mappings::insert(&mut tx, tenant, &mapping, now).await.unwrap();
+    tx.commit().await.unwrap();
+    mapping.mapping_id
+}

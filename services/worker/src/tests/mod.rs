@@ -1,0 +1,6 @@
+//! Whole syncs: the worker on a real SQLite file against the real sandbox, in one process.
+#![allow(clippy::unwrap_used)]
+
+mod bench;
+mod harness;
+mod journey;

@@ -1,0 +1,140 @@
+//! Pandaport as an operator would have it: a folder with a database, settings, and the programs on it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::caller::Caller;
+use super::process::Process;
+use super::sandbox::Sandbox;
+use super::wait::until;
+
+/// How long a program may take to be ready. It takes well under a second, but for a machine under load.
+pub(crate) const START: Duration = Duration::from_secs(30);
+
+/// 32 bytes in base64, as good as any.
+const KEY: &str = "cGFuZGFwb3J0LWVuZC10by1lbmQtdGVzdC1rZXktMDE=";
+
+/// A folder, a database in it, and settings. No process.
+pub(crate) struct Installation {
+    dir: TempDir,
+    settings: BTreeMap<&'static str, String>,
+}
+
+/// A program that serves: its process, and where it listens.
+pub(crate) struct Serving {
+    pub(crate) process: Process,
+    /// Where gRPC is served; empty for a worker alone.
+    pub(crate) grpc: String,
+    /// Where health and metrics are served.
+    pub(crate) admin: String,
+}
+
+impl Serving {
+    pub(crate) fn caller(&self) -> Caller {
+        Caller::of(&self.grpc)
+    }
+}
+
+impl Installation {
+    /// Settings that let a test be quick: no budgets, short timeouts and looks. The sandbox's addresses are allowed.
+    pub(crate) fn new(sandbox: &Sandbox) -> Self {
+        let dir = tempfile::Builder::new().prefix("pandaport-test-").tempdir().expect("a temporary folder");
+        let settings = [
+            ("PANDAPORT_DATABASE_URL", format!("sqlite://{}", dir.path().join("pandaport.db").display())),
+            ("PANDAPORT_GRPC_LISTEN", "127.0.0.1:0".to_owned()),
+            ("PANDAPORT_ADMIN_LISTEN", "127.0.0.1:0".to_owned()),
+            ("PANDAPORT_ALLOWED_HOSTS", sandbox.hosts()),
+            ("PANDAPORT_KANDJI_BUDGET", "off".to_owned()),
+            ("PANDAPORT_ASSET_PANDA_BUDGET", "off".to_owned()),
+            ("PANDAPORT_SLICE", "2s".to_owned()),
+            ("PANDAPORT_HTTP_TIMEOUT", "1s".to_owned()),
+            ("PANDAPORT_SETTLE", "100ms,500ms,1500ms".to_owned()),
+            ("PANDAPORT_SHUTDOWN_GRACE", "5s".to_owned()),
+            ("RUST_LOG", "info,pandaport=debug,pandaport_worker=debug".to_owned()),
+        ];
+        Self { dir, settings: settings.into() }
+    }
+
+    /// The same with one setting more, or another one.
+    pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.settings.insert(name, value.to_owned());
+        self
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Everything that was ever logged by the programs here.
+    pub(crate) fn logs(&self) -> String {
+        let files = std::fs::read_dir(self.path()).expect("the folder is there");
+        let logs = files.flatten().map(|it| it.path()).filter(|it| it.extension().is_some_and(|end| end == "log"));
+        logs.map(|it| String::from_utf8_lossy(&std::fs::read(it).unwrap_or_default()).into_owned()).collect()
+    }
+
+    /// `pandaport up`: all in one process.
+    pub(crate) async fn up(&self) -> Serving {
+        let mut command = self.command(env!("CARGO_BIN_EXE_pandaport"));
+        command.arg("up");
+        self.serve("up", command).await
+    }
+
+    /// The database, made and migrated, for the programs that do not do it themselves.
+    pub(crate) async fn migrate(&self) {
+        let mut command = self.command(env!("CARGO_BIN_EXE_pandaport"));
+        command.arg("migrate");
+        command.env_remove("PANDAPORT_GRPC_LISTEN");
+        let ended = Process::start("migrate", command, self.path()).end(START).await;
+        assert!(ended.success(), "migrate: {ended}");
+    }
+
+    pub(crate) async fn control_plane(&self) -> Serving {
+        let mut command = self.command(env!("CARGO_BIN_EXE_pandaport-control-plane"));
+        command.env("PANDAPORT_ENCRYPTION_KEY", KEY);
+        self.serve("control-plane", command).await
+    }
+
+    /// A worker of its own; `name` names its log.
+    pub(crate) async fn worker(&self, name: &str) -> Serving {
+        let mut command = self.command(env!("CARGO_BIN_EXE_pandaport-worker"));
+        command.env("PANDAPORT_ENCRYPTION_KEY", KEY);
+        self.serve(name, command).await
+    }
+
+    /// A program with this installation's settings.
+    pub(crate) fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.envs(&self.settings);
+        command
+    }
+
+    async fn serve(&self, name: &str, mut command: Command) -> Serving {
+        let ready = self.ready_file(name);
+        let _ = std::fs::remove_file(&ready);
+        command.arg("--ready-file").arg(&ready);
+        let mut process = Process::start(name, command, self.path());
+        let said = until(&format!("{name} to be ready"), START, async || {
+            if let Some(ended) = process.ended() {
+                panic!("{name} ended at its start: {ended}\n{}", process.log());
+            }
+            read_json(&ready)
+        })
+        .await;
+        let address = |key: &str| said[key].as_str().unwrap_or_default().to_owned();
+        Serving { process, grpc: address("grpc"), admin: address("admin") }
+    }
+
+    fn ready_file(&self, name: &str) -> PathBuf {
+        self.path().join(format!("{name}.ready"))
+    }
+}
+
+/// A JSON file, if it is there. It is written whole.
+pub(crate) fn read_json(path: &Path) -> Option<Value> {
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+}

@@ -1,0 +1,12 @@
+//! What the tests stand on: programs as child processes, a gRPC caller, the sandbox's control endpoint, and values
+//! worked out from the contracts alone.
+
+pub(crate) mod caller;
+pub(crate) mod expected;
+pub(crate) mod installation;
+pub(crate) mod journey;
+pub(crate) mod moments;
+pub(crate) mod process;
+pub(crate) mod sandbox;
+pub(crate) mod scene;
+pub(crate) mod wait;
