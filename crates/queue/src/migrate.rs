@@ -47,8 +47,8 @@ async fn refuse_newer(store: &Store) -> Result<()> {
 pub(crate) fn sqlite(store: &Store) -> Result<&sqlx::SqlitePool> {
     match store.pool() {
         Pool::Sqlite { write, .. } => Ok(write),
-        Pool::Postgres(_) => Err(QueueError::Store(StoreError::Unsupported(
-            "PostgreSQL is not supported by this version yet".into(),
-        ))),
+        Pool::Postgres(_) => {
+            Err(QueueError::Store(StoreError::Unsupported("PostgreSQL is not supported by this version yet".into())))
+        }
     }
 }

@@ -46,7 +46,14 @@ pub struct Lot {
 ///
 /// # Errors
 /// [`crate::StoreError::Unavailable`].
-pub async fn reserve(store: &Store, api: &str, limits: &[Limit], want: u32, now: Micros, lot_ttl: Duration) -> Result<Reservation> {
+pub async fn reserve(
+    store: &Store,
+    api: &str,
+    limits: &[Limit],
+    want: u32,
+    now: Micros,
+    lot_ttl: Duration,
+) -> Result<Reservation> {
     let mut tx = store.begin_write().await?;
     let blocked_until = lock(&mut tx, api).await?;
     if blocked_until > now {

@@ -148,7 +148,13 @@ macro_rules! columns {
 ///
 /// # Errors
 /// [`Conflict::AlreadyExists`] for an id that is taken.
-pub async fn insert(tx: &mut Tx, keyring: &Keyring, tenant: &Tenant, new: &NewConnection, now: Micros) -> Result<Connection> {
+pub async fn insert(
+    tx: &mut Tx,
+    keyring: &Keyring,
+    tenant: &Tenant,
+    new: &NewConnection,
+    now: Micros,
+) -> Result<Connection> {
     let (state, verify_time) = match new.verified {
         true => (ConnectionState::Verified, Some(now)),
         false => (ConnectionState::Unverified, None),
@@ -330,7 +336,13 @@ pub async fn verified(tx: &mut Tx, tenant: &Tenant, id: ConnectionId, now: Micro
 ///
 /// # Errors
 /// [`StoreError::NotFound`].
-pub async fn refused(tx: &mut Tx, tenant: &Tenant, id: ConnectionId, reason: &str, now: Micros) -> Result<ConnectionState> {
+pub async fn refused(
+    tx: &mut Tx,
+    tenant: &Tenant,
+    id: ConnectionId,
+    reason: &str,
+    now: Micros,
+) -> Result<ConnectionState> {
     let connection = get_in(tx, tenant, id).await?;
     let since = connection.refused_since.unwrap_or(now);
     if now.since(since) >= REFUSALS_APART || connection.state == ConnectionState::Failing {

@@ -163,14 +163,14 @@ mod tests {
     #[test]
     fn a_caller_is_told_what_it_may_do() {
         for (code, retry, full) in [
-            ("5", true, false),    // busy
-            ("517", true, false),  // busy snapshot
-            ("13", true, true),    // disk full
-            ("778", true, false),  // I/O error while writing
-            ("11", false, false),  // malformed
-            ("2067", false, false), // unique
-            ("53100", true, true), // PostgreSQL: disk full
-            ("08006", true, false), // PostgreSQL: connection failure
+            ("5", true, false),      // busy
+            ("517", true, false),    // busy snapshot
+            ("13", true, true),      // disk full
+            ("778", true, false),    // I/O error while writing
+            ("11", false, false),    // malformed
+            ("2067", false, false),  // unique
+            ("53100", true, true),   // PostgreSQL: disk full
+            ("08006", true, false),  // PostgreSQL: connection failure
             ("23505", false, false), // PostgreSQL: unique
         ] {
             let class = classify_code(code);

@@ -169,7 +169,10 @@ async fn taken(tx: &mut Tx, new: &NewMapping) -> Result<StoreError> {
     Ok(if mapped > 0 {
         StoreError::conflict(
             Conflict::CollectionAlreadyMapped,
-            format!("collection {} is the target of another mapping already; choose another collection", new.collection_id),
+            format!(
+                "collection {} is the target of another mapping already; choose another collection",
+                new.collection_id
+            ),
         )
     } else {
         StoreError::conflict(Conflict::AlreadyExists, "a mapping with this id is there already")
@@ -282,7 +285,13 @@ fn next_run(time: Micros, interval: Duration, now: Micros) -> Micros {
 ///
 /// # Errors
 /// [`StoreError::NotFound`].
-pub async fn set_state(tx: &mut Tx, tenant: &Tenant, id: MappingId, state: MappingState, now: Micros) -> Result<Mapping> {
+pub async fn set_state(
+    tx: &mut Tx,
+    tenant: &Tenant,
+    id: MappingId,
+    state: MappingState,
+    now: Micros,
+) -> Result<Mapping> {
     on_tx!(tx, conn => sqlx::query_as::<_, Mapping>(concat!(
         "UPDATE mappings SET state = $3, state_reason = '', update_time = $4, version = version + 1 \
          WHERE mapping_id = $1 AND tenant = $2 RETURNING ", columns!()))

@@ -77,8 +77,10 @@ impl Store {
         let Some(path) = self.lock_path("lock") else {
             return Err(StoreError::Unsupported("only a SQLite file can be claimed".into()));
         };
-        FileLock::try_acquire(&path)
-            .map_err(|error| StoreError::Unavailable { message: format!("{}: {error}", path.display()), disk_full: false })
+        FileLock::try_acquire(&path).map_err(|error| StoreError::Unavailable {
+            message: format!("{}: {error}", path.display()),
+            disk_full: false,
+        })
     }
 
     fn lock_path(&self, kind: &str) -> Option<PathBuf> {

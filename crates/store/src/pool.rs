@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{PgPool, Postgres, Sqlite, SqlStr, SqlitePool, Transaction};
+use sqlx::{PgPool, Postgres, SqlStr, Sqlite, SqlitePool, Transaction};
 
 use crate::dialect::Dialect;
 use crate::{Keyring, Micros, Result, StoreError};
@@ -104,7 +104,8 @@ impl Store {
         let path = options.get_filename().to_path_buf();
         if url.contains(":memory:") || url.contains("mode=memory") {
             return Err(StoreError::Unsupported(
-                "a database in memory is not shared between connections: set PANDAPORT_DATABASE_URL to sqlite://<file>".into(),
+                "a database in memory is not shared between connections: set PANDAPORT_DATABASE_URL to sqlite://<file>"
+                    .into(),
             ));
         }
         prepare_file(&path, create)?;
@@ -170,11 +171,11 @@ impl Store {
         match self.pool() {
             // Whoever opens this file is on this machine.
             Pool::Sqlite { .. } => Ok(Micros::now()),
-            Pool::Postgres(pool) => Ok(sqlx::query_scalar(
-                "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)",
-            )
-            .fetch_one(pool)
-            .await?),
+            Pool::Postgres(pool) => {
+                Ok(sqlx::query_scalar("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)")
+                    .fetch_one(pool)
+                    .await?)
+            }
         }
     }
 

@@ -47,7 +47,9 @@ pub async fn lookup(store: &Store, request: Request<'_>, now: Micros) -> Result<
         .bind(request.tenant).bind(request.request_id).bind(now.minus(KEPT_FOR)).fetch_optional(pool).await)?;
     Ok(match row {
         None => Known::Fresh,
-        Some((method, hash, response)) if method == request.method && hash == body_hash(request) => Known::Same(response),
+        Some((method, hash, response)) if method == request.method && hash == body_hash(request) => {
+            Known::Same(response)
+        }
         Some(_) => Known::Reused,
     })
 }

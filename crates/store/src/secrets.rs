@@ -59,13 +59,7 @@ impl Keyring {
         STANDARD.encode(*bytes).into()
     }
 
-    pub(crate) fn seal(
-        &self,
-        tenant: &Tenant,
-        connection_id: ConnectionId,
-        field: Field,
-        secret: &str,
-    ) -> Vec<u8> {
+    pub(crate) fn seal(&self, tenant: &Tenant, connection_id: ConnectionId, field: Field, secret: &str) -> Vec<u8> {
         let key = self.keys.first().expect("a keyring has at least one key");
         let nonce: [u8; NONCE_LENGTH] = rand::rng().random();
         let aad = bound_to(tenant, connection_id, field, &key.id);
@@ -150,7 +144,8 @@ impl Store {
 
 pub(crate) fn no_key() -> StoreError {
     StoreError::Key(
-        "there is no encryption key: set PANDAPORT_ENCRYPTION_KEY or PANDAPORT_ENCRYPTION_KEY_FILE (32 bytes, base64)".into(),
+        "there is no encryption key: set PANDAPORT_ENCRYPTION_KEY or PANDAPORT_ENCRYPTION_KEY_FILE (32 bytes, base64)"
+            .into(),
     )
 }
 

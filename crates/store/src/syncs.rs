@@ -266,7 +266,10 @@ pub async fn create(tx: &mut Tx, tenant: &Tenant, new: &NewSync, now: Micros) ->
             return Ok(Creation::AlreadyActive(sync));
         }
     }
-    Err(StoreError::Unavailable { message: "other syncs of this mapping keep coming and going".into(), disk_full: false })
+    Err(StoreError::Unavailable {
+        message: "other syncs of this mapping keep coming and going".into(),
+        disk_full: false,
+    })
 }
 
 async fn try_insert(tx: &mut Tx, tenant: &Tenant, new: &NewSync, revision: i64, now: Micros) -> Result<Option<Sync>> {
@@ -319,10 +322,18 @@ pub async fn get_in(tx: &mut Tx, tenant: &Tenant, id: SyncId) -> Result<Sync> {
 pub async fn list(store: &Store, tenant: &Tenant, filter: &SyncFilter, limit: u32) -> Result<Vec<Sync>> {
     // Two texts, not one with a condition that is always true: each walks its own index, so that a page costs a page.
     let sql = match filter.mapping_id {
-        Some(_) => concat!("SELECT ", columns!(), " FROM syncs WHERE tenant = $1 AND sync_id < $2 AND create_time >= $3 \
-             AND create_time < $4 AND state IN (IDS($5)) AND mapping_id = $7 ORDER BY sync_id DESC LIMIT $6"),
-        None => concat!("SELECT ", columns!(), " FROM syncs WHERE tenant = $1 AND sync_id < $2 AND create_time >= $3 \
-             AND create_time < $4 AND state IN (IDS($5)) ORDER BY sync_id DESC LIMIT $6"),
+        Some(_) => concat!(
+            "SELECT ",
+            columns!(),
+            " FROM syncs WHERE tenant = $1 AND sync_id < $2 AND create_time >= $3 \
+             AND create_time < $4 AND state IN (IDS($5)) AND mapping_id = $7 ORDER BY sync_id DESC LIMIT $6"
+        ),
+        None => concat!(
+            "SELECT ",
+            columns!(),
+            " FROM syncs WHERE tenant = $1 AND sync_id < $2 AND create_time >= $3 \
+             AND create_time < $4 AND state IN (IDS($5)) ORDER BY sync_id DESC LIMIT $6"
+        ),
     };
     let states = if filter.states.is_empty() { SyncState::ALL } else { &filter.states };
     let states: Vec<&str> = states.iter().map(|state| state.as_str()).collect();

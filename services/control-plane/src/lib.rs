@@ -1,1 +1,28 @@
-//! The gRPC service.
+//! The gRPC service: checks a call, changes state, puts a job on the queue. It never syncs.
+//!
+//! The contract is `proto/pandaport/v1/control_plane_service.proto`. Each group of its calls has a file;
+//! [`ControlPlane`] lists them. What is the same for all calls has one place: violations in `validate`, the mapping of
+//! errors in `errors`, the conversion of rows in `convert`, page tokens in `paging`, `request_id` in `requests`.
+
+mod catalogue;
+mod connections;
+mod control_plane;
+mod convert;
+mod devices;
+mod errors;
+mod mapping_input;
+mod mappings;
+mod paging;
+mod reason;
+mod records;
+mod requests;
+mod server;
+mod syncs;
+mod test_connection;
+mod trace;
+mod uniqueness;
+mod validate;
+mod watch;
+
+pub use control_plane::{ControlPlane, Parts};
+pub use server::{ServeError, serve};

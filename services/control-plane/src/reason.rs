@@ -20,3 +20,8 @@ pub(crate) const TOKEN_REFUSED: &str = "TOKEN_REFUSED";
 pub(crate) const PERMISSION_MISSING: &str = "PERMISSION_MISSING";
 pub(crate) const RATE_LIMITED: &str = "RATE_LIMITED";
 pub(crate) const TLS_FAILED: &str = "TLS_FAILED";
+
+/// As a warning: the mapping asks for more calls than the budget has.
+pub(crate) const BUDGET: &str = "BUDGET";
+/// No worker is there to take a sync.
+pub(crate) const NO_WORKER: &str = "NO_WORKER";

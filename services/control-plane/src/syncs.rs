@@ -223,5 +223,5 @@ fn wait_for_worker(row: &Sync, workers: usize, now: Micros) -> Option<proto::Syn
         _ if now.since(row.create_time) >= ALL_BUSY_AFTER => "All workers are busy.",
         _ => return None,
     };
-    Some(proto::SyncWait { reason: "NO_WORKER".to_owned(), message: message.to_owned(), until: None })
+    Some(proto::SyncWait { reason: reason::NO_WORKER.to_owned(), message: message.to_owned(), until: None })
 }

@@ -86,10 +86,8 @@ impl ControlPlane {
             let changed = verified(Connection { account_id, module_id, ..stored }, now);
             return Ok(connections::update(tx, keyring, tenant, &changed, &NewSecrets::default(), now).await?);
         };
-        let refused_since = stored.refused_since.or(Some(now));
-        let (state, state_reason) = (ConnectionState::Failing, failed.reason.to_owned());
-        let changed = Connection { state, state_reason, refused_since, ..stored };
-        Ok(connections::update(tx, self.store.keyring()?, tenant, &changed, &NewSecrets::default(), now).await?)
+        connections::failing(tx, tenant, id, failed.reason, now).await?;
+        Ok(connections::get_in(tx, tenant, id).await?)
     }
 }
 

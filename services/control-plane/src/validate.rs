@@ -62,6 +62,11 @@ impl Violations {
         self.0.is_empty()
     }
 
+    /// Whether something was found in this field itself.
+    pub(crate) fn names(&self, field: &str) -> bool {
+        self.0.iter().any(|violation| violation.field == field)
+    }
+
     /// The violations, or `Ok` if there are none.
     pub(crate) fn check(self) -> Result<(), Vec<Violation>> {
         if self.0.is_empty() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use futures::stream;
+use futures::{StreamExt as _, stream};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use jiff::Timestamp;
@@ -125,9 +125,14 @@ impl Answer {
     fn into_response(self) -> Response {
         let length = self.body.len();
         let body = if self.truncated {
-            let broken = std::io::Error::other("the sandbox was told to break off");
             let half = self.body.slice(..length / 2);
-            Body::from_stream(stream::iter([Ok(half), Err(broken)]))
+            let first = stream::once(async { Ok(half) });
+            // The pause lets the first half leave; what breaks off at once is never sent at all.
+            let then = stream::once(async {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                Err(std::io::Error::other("the sandbox was told to break off"))
+            });
+            Body::from_stream(first.chain(then))
         } else {
             Body::from(self.body)
         };

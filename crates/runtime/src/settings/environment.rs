@@ -8,7 +8,7 @@ const OURS: &str = "PANDAPORT_";
 
 /// All variables of this version. One file of variables may serve all programs, so that each accepts what
 /// another reads.
-pub const KNOWN: [&str; 20] = [
+pub const KNOWN: [&str; 19] = [
     "PANDAPORT_DATABASE_URL",
     "PANDAPORT_GRPC_LISTEN",
     "PANDAPORT_ENDPOINT",
@@ -28,7 +28,6 @@ pub const KNOWN: [&str; 20] = [
     "PANDAPORT_ASSET_PANDA_BUDGET",
     "PANDAPORT_EGRESS_GROUP",
     "PANDAPORT_OUTAGE_LIMIT",
-    "PANDAPORT_SANDBOX_LISTEN",
 ];
 
 /// Refuses variables that begin with `PANDAPORT_` and are neither [`KNOWN`], nor in `also_known` (a
@@ -75,7 +74,7 @@ fn is_from_kubernetes(rest: &str, value: &str) -> bool {
         return true;
     }
     if ends_with(&["PORT"]) {
-        return value.contains("://");
+        return true;
     }
     parts.windows(3).any(|it| it[0] == "PORT" && !it[1].is_empty() && it[1].bytes().all(|digit| digit.is_ascii_digit()))
 }

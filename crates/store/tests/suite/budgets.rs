@@ -134,7 +134,8 @@ async fn run(store: &Store, api: &str, limit: Limit, steps: &[Step]) -> Vec<Micr
             budgets::give_back(store, api, lot.lot_id, unused, at).await.unwrap();
         }
         let ttl = Duration::from_millis(step.ttl_ms);
-        let Reservation::Granted(lot) = budgets::reserve(store, api, &[limit], step.want, now, ttl).await.unwrap() else {
+        let Reservation::Granted(lot) = budgets::reserve(store, api, &[limit], step.want, now, ttl).await.unwrap()
+        else {
             continue;
         };
         let made = step.made.min(lot.size);

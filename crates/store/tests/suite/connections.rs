@@ -73,7 +73,8 @@ async fn a_connection_with_mappings_keeps_its_customer_account_and_module(#[case
     ] {
         let mut changed = connection.clone();
         alter(&mut changed);
-        let refused = connections::update(&mut tx, keyring, &site.tenant, &changed, &NewSecrets::default(), after(5)).await;
+        let refused =
+            connections::update(&mut tx, keyring, &site.tenant, &changed, &NewSecrets::default(), after(5)).await;
         assert!(matches!(refused, Err(StoreError::Conflict { what: Conflict::ConnectionInUse, .. })), "{refused:?}");
     }
     let key = AssetPandaKey { key_id: "new-id".to_owned().into(), key_secret: "new-secret".to_owned().into() };

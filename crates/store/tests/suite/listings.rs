@@ -14,7 +14,9 @@ async fn records_are_listed_by_outcome_and_page(#[case] database: Database) {
     let site = database.site().await;
     let mapping = site.mapping().await;
     let sync_id = site.sync(&mapping, START).await.sync_id;
-    for (device, outcome) in [("d1", "CREATED"), ("d2", "REJECTED"), ("d3", "CREATED"), ("d4", "PLANNED"), ("d5", "CREATED")] {
+    for (device, outcome) in
+        [("d1", "CREATED"), ("d2", "REJECTED"), ("d3", "CREATED"), ("d4", "PLANNED"), ("d5", "CREATED")]
+    {
         site.sql(format!(
             "INSERT INTO sync_records (sync_id, device_id, tenant, mapping_id, fingerprint, step, outcome, reason, serial_number) \
              VALUES ({}, '{device}', 'default', {}, x'00', 9, '{outcome}', NULL, 'S-{device}')",

@@ -79,7 +79,9 @@ impl Site {
         let mut tx = self.store.begin_write().await.unwrap();
         let keyring = self.store.keyring().unwrap();
         let connection =
-            pandaport_store::connections::insert(&mut tx, keyring, &self.tenant, &new_connection(START), START).await.unwrap();
+            pandaport_store::connections::insert(&mut tx, keyring, &self.tenant, &new_connection(START), START)
+                .await
+                .unwrap();
         tx.commit().await.unwrap();
         connection
     }

@@ -26,7 +26,8 @@ async fn a_collection_is_the_target_of_one_mapping(#[case] database: Database) {
     again.mapping_id = mapping.mapping_id;
     let taken = mappings::insert(&mut tx, &site.tenant, &again, START).await;
     assert!(matches!(taken, Err(StoreError::Conflict { what: Conflict::AlreadyExists, .. })), "{taken:?}");
-    let foreign = mappings::insert(&mut tx, &Tenant::new("other"), &site.new_mapping(&connection, "three"), START).await;
+    let foreign =
+        mappings::insert(&mut tx, &Tenant::new("other"), &site.new_mapping(&connection, "three"), START).await;
     assert!(matches!(foreign, Err(StoreError::NotFound { what: "connection", .. })), "{foreign:?}");
 }
 
@@ -42,7 +43,9 @@ async fn the_schedule_makes_one_sync_for_all_it_missed_and_keeps_its_grid(#[case
     let [due] = due.as_slice() else { panic!("{due:?}") };
 
     let mut tx = site.store.begin_write().await.unwrap();
-    let Some(Creation::Created(sync)) = mappings::claim_due(&mut tx, due, now).await.unwrap() else { panic!("none made") };
+    let Some(Creation::Created(sync)) = mappings::claim_due(&mut tx, due, now).await.unwrap() else {
+        panic!("none made")
+    };
     assert_eq!((sync.trigger_kind, sync.mode, sync.create_time), (TriggerKind::Schedule, Mode::Incremental, now));
     assert!(mappings::claim_due(&mut tx, due, now).await.unwrap().is_none(), "claimed twice");
     let moved = mappings::get_in(&mut tx, &site.tenant, mapping.mapping_id).await.unwrap();
@@ -51,7 +54,10 @@ async fn the_schedule_makes_one_sync_for_all_it_missed_and_keeps_its_grid(#[case
     let later = after(6 * 3600);
     let claimed = mappings::claim_due(&mut tx, due, later).await.unwrap();
     assert_eq!(claimed, Some(Creation::AlreadyActive(sync)));
-    assert_eq!(mappings::get_in(&mut tx, &site.tenant, mapping.mapping_id).await.unwrap().next_sync_time, Some(after(7 * 3600)));
+    assert_eq!(
+        mappings::get_in(&mut tx, &site.tenant, mapping.mapping_id).await.unwrap().next_sync_time,
+        Some(after(7 * 3600))
+    );
 }
 
 #[rstest]
@@ -62,7 +68,8 @@ async fn a_sync_is_full_once_the_time_of_a_full_one_has_come(#[case] database: D
     let mapping = site.mapping().await;
     let due = DueMapping { mapping_id: mapping.mapping_id, tenant: site.tenant.clone() };
     let mut tx = site.store.begin_write().await.unwrap();
-    let Some(Creation::Created(sync)) = mappings::claim_due(&mut tx, &due, mapping.next_full_time).await.unwrap() else {
+    let Some(Creation::Created(sync)) = mappings::claim_due(&mut tx, &due, mapping.next_full_time).await.unwrap()
+    else {
         panic!("none made")
     };
     assert_eq!(sync.mode, Mode::Full);
@@ -86,13 +93,17 @@ async fn a_paused_mapping_is_not_due_and_a_broken_one_is(#[case] database: Datab
     mappings::set_broken(&mut tx, &site.tenant, id, "COLUMN_UNKNOWN").await.unwrap();
     let still = mappings::get_in(&mut tx, &site.tenant, id).await.unwrap();
     assert_eq!((still.state, still.state_reason.as_str()), (MappingState::Paused, "COLUMN_UNKNOWN"));
-    let claimed = mappings::claim_due(&mut tx, &DueMapping { mapping_id: id, tenant: site.tenant.clone() }, after(3600)).await;
+    let claimed =
+        mappings::claim_due(&mut tx, &DueMapping { mapping_id: id, tenant: site.tenant.clone() }, after(3600)).await;
     assert!(claimed.unwrap().is_none());
     tx.commit().await.unwrap();
     assert_eq!(due().await, 0);
 
-    site.sql(format!("UPDATE mappings SET state = 'ACTIVE', interval_ms = NULL, next_sync_time = NULL WHERE mapping_id = {}", literal(id.0)))
-        .await;
+    site.sql(format!(
+        "UPDATE mappings SET state = 'ACTIVE', interval_ms = NULL, next_sync_time = NULL WHERE mapping_id = {}",
+        literal(id.0)
+    ))
+    .await;
     assert_eq!(due().await, 0, "only when asked");
 }
 

@@ -50,7 +50,8 @@ async fn what_is_no_database_of_ours_is_refused_without_repeating_its_password()
         assert!(!refused.to_string().contains("hunter2"), "{refused}");
     }
     let directory = tempfile::tempdir().unwrap();
-    std::fs::write(directory.path().join("test.db"), "this is a text and no database, however long it goes on").unwrap();
+    std::fs::write(directory.path().join("test.db"), "this is a text and no database, however long it goes on")
+        .unwrap();
     assert!(matches!(Store::connect(&url(&directory)).await, Err(StoreError::Corrupt { .. })));
 }
 

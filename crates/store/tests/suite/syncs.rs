@@ -23,10 +23,14 @@ async fn one_active_sync_per_mapping(#[case] database: Database) {
     assert_eq!((first.state, first.phase, first.revision), (SyncState::Queued, SyncPhase::Schema, 1));
     for state in ["QUEUED", "RUNNING", "WAITING"] {
         set_state(&site, first.sync_id, state).await;
-        let Creation::AlreadyActive(active) = site.create(&mapping, false, after(1)).await else { panic!("a second one") };
+        let Creation::AlreadyActive(active) = site.create(&mapping, false, after(1)).await else {
+            panic!("a second one")
+        };
         assert_eq!(active.sync_id, first.sync_id);
     }
-    let Creation::Created(dry) = site.create(&mapping, true, after(2)).await else { panic!("a dry run minds the lock") };
+    let Creation::Created(dry) = site.create(&mapping, true, after(2)).await else {
+        panic!("a dry run minds the lock")
+    };
     assert!(dry.dry_run);
     assert!(matches!(site.create(&mapping, true, after(3)).await, Creation::Created(_)), "a dry run holds the lock");
     let read = pandaport_store::mappings::get(&site.store, &site.tenant, mapping.mapping_id).await.unwrap();
@@ -34,7 +38,9 @@ async fn one_active_sync_per_mapping(#[case] database: Database) {
 
     for state in ["SUCCEEDED", "COMPLETED_WITH_REJECTIONS", "HELD", "FAILED", "CANCELLED"] {
         set_state(&site, first.sync_id, state).await;
-        let Creation::Created(next) = site.create(&mapping, false, after(4)).await else { panic!("{state} holds the lock") };
+        let Creation::Created(next) = site.create(&mapping, false, after(4)).await else {
+            panic!("{state} holds the lock")
+        };
         set_state(&site, next.sync_id, "SUCCEEDED").await;
     }
 }
@@ -83,8 +89,11 @@ async fn a_cancel_takes_effect_at_once_or_is_left_to_the_worker(
 ) {
     let site = database.site().await;
     let id = site.sync(&site.mapping().await, START).await.sync_id;
-    site.sql(format!("UPDATE syncs SET state = '{before}', wait_reason = 'BUDGET', wait_until = 1 WHERE sync_id = {}", literal(id.0)))
-        .await;
+    site.sql(format!(
+        "UPDATE syncs SET state = '{before}', wait_reason = 'BUDGET', wait_until = 1 WHERE sync_id = {}",
+        literal(id.0)
+    ))
+    .await;
     let mut tx = site.store.begin_write().await.unwrap();
     let cancelled = syncs::cancel(&mut tx, &site.tenant, id, after(9)).await.unwrap();
     let again = syncs::cancel(&mut tx, &site.tenant, id, after(10)).await.unwrap();
@@ -115,7 +124,8 @@ async fn the_sweep_finds_a_lost_sync_once(#[case] database: Database) {
     lost.pop();
     let sweep = async |now: Micros, limit| {
         let mut tx = site.store.begin_write().await.unwrap();
-        let mut found: Vec<_> = syncs::lost_syncs(&mut tx, now, limit).await.unwrap().into_iter().map(|s| s.sync_id).collect();
+        let mut found: Vec<_> =
+            syncs::lost_syncs(&mut tx, now, limit).await.unwrap().into_iter().map(|s| s.sync_id).collect();
         tx.commit().await.unwrap();
         found.sort();
         found
@@ -159,7 +169,8 @@ async fn syncs_are_listed_newest_first_by_what_is_asked_for(#[case] database: Da
     assert_eq!(list(SyncFilter { before: Some(of_one[1]), ..of_mapping.clone() }, 2).await, of_one[2..4]);
     let failed = SyncFilter { states: vec![SyncState::Failed, SyncState::Held], ..of_mapping.clone() };
     assert_eq!(list(failed, 10).await, [of_one[1], of_one[3]]);
-    let between = SyncFilter { created_from: Some(after(10)), created_before: Some(after(30)), ..SyncFilter::default() };
+    let between =
+        SyncFilter { created_from: Some(after(10)), created_before: Some(after(30)), ..SyncFilter::default() };
     assert_eq!(list(between, 10).await, of_one[2..4]);
     assert_eq!(list(SyncFilter::default(), 1).await, [other]);
     assert!(syncs::list(&site.store, &Tenant::new("other"), &SyncFilter::default(), 10).await.unwrap().is_empty());

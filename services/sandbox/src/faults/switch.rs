@@ -79,7 +79,8 @@ impl<T: Switch + Default> Switch for Option<T> {
             *self = None;
             return Ok(());
         }
-        let mut inner = self.take().unwrap_or_default();
+        // Naming it sets it anew: nothing of an earlier burst or trigger stays behind.
+        let mut inner = T::default();
         inner.set(path, value)?;
         *self = Some(inner);
         Ok(())

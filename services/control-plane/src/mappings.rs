@@ -1,0 +1,322 @@
+//! Mappings: create, look.
+
+use pandaport_api::v1 as proto;
+use pandaport_asset_panda::ScopedClient;
+use pandaport_import::{CheckReason, Column, Finding, MappingSpec, SourceField, WriteRule, check};
+use pandaport_store::mappings::{self, Mapping, MappingState, NewMapping};
+use pandaport_store::syncs::{self, Mode, NewSync, TriggerKind};
+use pandaport_store::{ConnectionId, MappingId, Micros, connections};
+use pandaport_upstream::{Clients, import_columns};
+
+use crate::catalogue::columns;
+use crate::control_plane::{Caller, ControlPlane};
+use crate::errors::{CallError, Result};
+use crate::mapping_input::{self, MappingInput};
+use crate::paging::Page;
+use crate::requests::Repeatable;
+use crate::syncs::verified;
+use crate::uniqueness::{self, Seen};
+use crate::validate::Violations;
+use crate::{convert, reason};
+
+const IDENTIFIER_COLUMN: &str = "mapping.identifier.column_id";
+/// The part of Asset Panda's budget that PASSENGER columns alone may use (rule 9), and the rows of one call.
+const PASSENGER_SHARE: f64 = 0.2;
+const ROWS_PER_CALL: f64 = 5.0;
+
+impl ControlPlane {
+    pub(crate) async fn create_mapping(
+        &self,
+        caller: &Caller,
+        request: proto::CreateMappingRequest,
+    ) -> Result<proto::CreateMappingResponse> {
+        let mut violations = Violations::default();
+        let connection_id = ConnectionId(violations.id("connection_id", &request.connection_id));
+        let repeatable = self.repeatable(&mut violations, caller, "CreateMapping", &request.request_id, &request);
+        let paused = request.start_paused;
+        let input = match request.mapping {
+            Some(mapping) => Some(mapping_input::read(&mut violations, mapping)),
+            None => {
+                violations.malformed("mapping", "This field is required.");
+                None
+            }
+        };
+        let Some(input) = input.filter(|_| !violations.names("connection_id")) else {
+            return Err(violations.check().err().unwrap_or_default().into());
+        };
+        repeatable.once(Box::pin(self.create(caller, &repeatable, connection_id, input, paused, violations))).await
+    }
+
+    async fn create(
+        &self,
+        caller: &Caller,
+        repeatable: &Repeatable,
+        connection_id: ConnectionId,
+        input: MappingInput,
+        paused: bool,
+        mut violations: Violations,
+    ) -> Result<proto::CreateMappingResponse> {
+        let connection = connections::get(&self.store, &caller.tenant, connection_id).await;
+        let ready = connection.map_err(CallError::from).and_then(|connection| {
+            verified(connection.state)?;
+            Ok(connection)
+        });
+        let connection = match ready {
+            Ok(connection) => connection,
+            // What can never be right comes before what is not right yet.
+            Err(_) if !violations.is_empty() => return Err(violations.check().err().unwrap_or_default().into()),
+            Err(error) => return Err(error),
+        };
+        let Some(spec) = &input.spec else {
+            return Err(violations.check().err().unwrap_or_default().into());
+        };
+        if violations.names("mapping.collection_id") {
+            return Err(violations.check().err().unwrap_or_default().into());
+        }
+
+        let clients = self.upstream.open(&caller.tenant, connection_id.0, None).await?;
+        let scoped = clients.scoped()?;
+        let columns = import_columns(columns(scoped, &input.collection_id).await?);
+        let mut warnings = checked(&mut violations, &input, spec, &columns);
+        violations.check()?;
+        warnings.extend(self.look_at_identifier(scoped, &input.collection_id, spec, &columns).await?);
+        warnings.extend(self.look_at_kandji(&clients, spec).await);
+        clients.release().await;
+
+        let now = Micros::now();
+        let new = NewMapping {
+            mapping_id: MappingId::new(now),
+            connection_id,
+            display_name: input.display_name.clone(),
+            external_entity: "DEVICES".to_owned(),
+            collection_id: input.collection_id.clone(),
+            collection_key: format!("{}/{}", connection.asset_panda_base_url, input.collection_id),
+            spec: stored_spec(spec)?,
+            state: if paused { MappingState::Paused } else { MappingState::Active },
+            interval: input.interval,
+            full_sync_every: input.full_sync_every,
+            next_sync_time: input.interval.map(|interval| now.plus(interval)),
+            next_full_time: now.plus(input.full_sync_every),
+        };
+        let first = NewSync {
+            mapping_id: new.mapping_id,
+            mode: Mode::Incremental,
+            dry_run: false,
+            retry_rejected: false,
+            trigger_kind: TriggerKind::First,
+            traceparent: caller.traceparent.clone(),
+        };
+        let mut tx = self.store.begin_write().await?;
+        mappings::insert(&mut tx, &caller.tenant, &new, now).await?;
+        let sync = if paused { None } else { Some(convert::sync(self.create_sync(&mut tx, caller, &first).await?.0)) };
+        let row = mappings::get_in(&mut tx, &caller.tenant, new.mapping_id).await?;
+        let answer = proto::CreateMappingResponse {
+            mapping: Some(convert::mapping(row, &new.spec, sync.clone())?),
+            warnings,
+            sync,
+        };
+        repeatable.keep(&mut tx, &answer).await?;
+        tx.commit().await?;
+        Ok(answer)
+    }
+
+    /// Where Asset Panda does not say whether the identifier's column is unique, the data may.
+    async fn look_at_identifier(
+        &self,
+        scoped: &ScopedClient,
+        collection_id: &str,
+        spec: &MappingSpec,
+        columns: &[Column],
+    ) -> Result<Option<proto::Warning>> {
+        let column_id = &spec.identifier.column_id;
+        let Some(column) = columns.iter().find(|column| column.id == *column_id && column.unique.is_none()) else {
+            return Ok(None);
+        };
+        let name = &column.name;
+        let seen = match uniqueness::look(scoped, collection_id, column_id).await {
+            Ok(Seen::Duplicates(values)) => {
+                let mut violations = Violations::default();
+                let message = format!(
+                    "Column \"{name}\" is not unique: {} occur in more than one record. Choose a unique column, or put the \
+                     records right.",
+                    quoted(&values)
+                );
+                violations.refuse(IDENTIFIER_COLUMN, reason::COLUMN_NOT_UNIQUE, message);
+                violations.check()?;
+                return Ok(None);
+            }
+            Ok(Seen::AllDistinct(count)) => format!("all {count} present values are distinct"),
+            Ok(Seen::SomeDistinct(count)) => format!("the {count} values that were looked at are distinct"),
+            Err(error) if error.is_credentials() || error.status.is_none() => return Err(CallError::asset_panda(error)),
+            // How this API searches is not documented. What it does not do for this look, it may do for the import.
+            Err(error) => {
+                tracing::warn!(%error, "the identifier's column could not be looked at");
+                "its values could not be looked at".to_owned()
+            }
+        };
+        Ok(Some(proto::Warning {
+            field: IDENTIFIER_COLUMN.to_owned(),
+            reason: reason::COLUMN_NOT_UNIQUE.to_owned(),
+            message: format!(
+                "Asset Panda does not say whether column \"{name}\" is unique; {seen}. Make the column unique in Asset Panda: \
+                 only then is a duplicate impossible."
+            ),
+        }))
+    }
+
+    /// What the mapping asks of Kandji beyond the list of devices. A warning only: an import does without.
+    async fn look_at_kandji(&self, clients: &Clients, spec: &MappingSpec) -> Vec<proto::Warning> {
+        let mut warnings = Vec::new();
+        let user_active = spec.pairs.iter().position(|pair| pair.source_field == SourceField::UserActive);
+        if let Some(at) = user_active
+            && let Err(error) = clients.kandji.users(None).await
+            && error.is_credentials()
+        {
+            warnings.push(proto::Warning {
+                field: format!("mapping.fields[{at}].source_field"),
+                reason: reason::PERMISSION_MISSING.to_owned(),
+                message: "The Kandji token may not list users, so User Active is left alone. Give the token the permission \
+                          Users (GET /users)."
+                    .to_owned(),
+            });
+        }
+        let passenger = spec.pairs.iter().any(|pair| pair.write_rule == WriteRule::Passenger);
+        if passenger
+            && let Some(most) = self.most_passengers(spec)
+            && let Ok(page) = clients.kandji.devices(0, 1).await
+            && let Some(devices) = page.total.filter(|devices| *devices > most)
+        {
+            warnings.push(proto::Warning {
+                field: "mapping.passenger_max_age".to_owned(),
+                reason: reason::BUDGET.to_owned(),
+                message: format!(
+                    "Asset Panda's budget lets {most} devices be written within passenger_max_age for their PASSENGER columns \
+                     alone, and there are {devices}: such columns will get older than that. Allow a greater age."
+                ),
+            });
+        }
+        warnings
+    }
+
+    /// How many devices a fifth of Asset Panda's budget lets be written in the time that a passenger may be old.
+    fn most_passengers(&self, spec: &MappingSpec) -> Option<u64> {
+        let limits = &self.upstream.budgets().asset_panda;
+        let age = spec.passenger_max_age.as_secs_f64();
+        let calls = limits.iter().map(|limit| f64::from(limit.calls) * age / limit.window.as_secs_f64());
+        let calls = calls.min_by(f64::total_cmp)?;
+        // A float of this size becomes the nearest whole number, or the largest there is.
+        Some((calls * PASSENGER_SHARE * ROWS_PER_CALL) as u64)
+    }
+
+    pub(crate) async fn get_mapping(
+        &self,
+        caller: &Caller,
+        request: proto::GetMappingRequest,
+    ) -> Result<proto::GetMappingResponse> {
+        let mut violations = Violations::default();
+        let id = MappingId(violations.id("mapping_id", &request.mapping_id));
+        violations.check()?;
+        let row = mappings::get(&self.store, &caller.tenant, id).await?;
+        Ok(proto::GetMappingResponse { mapping: Some(self.describe_mapping(caller, row).await?) })
+    }
+
+    pub(crate) async fn list_mappings(
+        &self,
+        caller: &Caller,
+        request: proto::ListMappingsRequest,
+    ) -> Result<proto::ListMappingsResponse> {
+        let mut violations = Violations::default();
+        let bare = proto::ListMappingsRequest { page_size: 0, page_token: String::new(), ..request.clone() };
+        let page = Page::read(&mut violations, "ListMappings", &bare, request.page_size, &request.page_token);
+        let connection_id = violations.optional_id("connection_id", &request.connection_id).map(ConnectionId);
+        violations.check()?;
+        if let Some(id) = connection_id {
+            connections::get(&self.store, &caller.tenant, id).await?;
+        }
+        let after = page.after_id().map(MappingId);
+        let limit = page.rows_to_read();
+        let mut rows = mappings::list(&self.store, &caller.tenant, connection_id, after, limit).await?;
+        let next_page_token = page.cut(&mut rows, |row| row.mapping_id.to_string());
+        let mut mappings = Vec::with_capacity(rows.len());
+        for row in rows {
+            mappings.push(self.describe_mapping(caller, row).await?);
+        }
+        Ok(proto::ListMappingsResponse { mappings, next_page_token })
+    }
+
+    async fn describe_mapping(&self, caller: &Caller, row: Mapping) -> Result<proto::Mapping> {
+        let spec = mappings::spec(&self.store, &caller.tenant, row.mapping_id, row.revision).await?;
+        let last_sync = match row.last_sync_id {
+            Some(id) => Some(self.describe(syncs::get(&self.store, &caller.tenant, id).await?).await?),
+            None => None,
+        };
+        convert::mapping(row, &spec, last_sync)
+    }
+}
+
+/// Checks the mapping against the columns as they are now. Its pairs are put back in their places in the request.
+fn checked(
+    violations: &mut Violations,
+    input: &MappingInput,
+    spec: &MappingSpec,
+    columns: &[Column],
+) -> Vec<proto::Warning> {
+    let found = check(spec, columns);
+    for finding in found.violations {
+        let field = in_request(&finding.field, &input.pair_positions);
+        if !violations.names(&field) {
+            violations.refuse(field, reason_of(&finding), finding.message);
+        }
+    }
+    found
+        .warnings
+        .into_iter()
+        // This one is looked into, see `look_at_identifier`.
+        .filter(|finding| finding.reason != CheckReason::ColumnUniquenessUnknown)
+        .map(|finding| proto::Warning {
+            field: in_request(&finding.field, &input.pair_positions),
+            reason: reason_of(&finding).to_owned(),
+            message: finding.message,
+        })
+        .collect()
+}
+
+/// The path in the request of a path in the spec, which lacks the pairs that could not be read.
+fn in_request(field: &str, positions: &[usize]) -> String {
+    let moved = || {
+        let (number, rest) = field.strip_prefix("mapping.fields[")?.split_once(']')?;
+        let position = positions.get(number.parse::<usize>().ok()?)?;
+        Some(format!("mapping.fields[{position}]{rest}"))
+    };
+    moved().unwrap_or_else(|| field.to_owned())
+}
+
+fn reason_of(finding: &Finding) -> &'static str {
+    match finding.reason {
+        CheckReason::ColumnUniquenessUnknown => reason::COLUMN_NOT_UNIQUE,
+        // The contract has no reason for what is only malformed.
+        CheckReason::FieldInvalid => "",
+        other => other.as_str(),
+    }
+}
+
+fn stored_spec(spec: &MappingSpec) -> Result<String> {
+    serde_json::to_string(spec).map_err(|error| CallError::Internal(format!("a mapping could not be written down: {error}")))
+}
+
+fn quoted(values: &[String]) -> String {
+    values.iter().map(|value| format!("\"{value}\"")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn findings_keep_the_place_that_the_caller_gave_the_pair() {
+        assert_eq!(in_request("mapping.fields[1].column_id", &[0, 3]), "mapping.fields[3].column_id");
+        assert_eq!(in_request("mapping.fields[0]", &[2]), "mapping.fields[2]");
+        assert_eq!(in_request("mapping.fields", &[2]), "mapping.fields");
+        assert_eq!(in_request("mapping.identifier.column_id", &[2]), "mapping.identifier.column_id");
+    }
+}

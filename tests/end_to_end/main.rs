@@ -1,0 +1,22 @@
+//! Pandaport end to end: its programs as processes, real sockets, a real database, against the sandbox.
+//!
+//! Each test starts what it needs, on ports of its own, in a folder of its own. Start at `harness/`.
+
+#![allow(clippy::unwrap_used)]
+
+mod adoption;
+mod calls;
+mod crashes;
+mod demo;
+mod examples;
+mod frozen;
+mod harness;
+mod lost_answers;
+mod outages;
+mod pages;
+mod refusals;
+mod rejections;
+mod schedule;
+mod secrets;
+mod shutdown;
+mod triggers;
