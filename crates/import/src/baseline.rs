@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 
-use crate::projection::CellSpec;
+use crate::cell::CellSpec;
 use crate::{Cell, Change};
 
 const NOT_OURS: &str = "adopted";

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::projection::CellSpec;
+use crate::cell::CellSpec;
 use crate::{SourceField, is_empty};
 
 /// One column to write.

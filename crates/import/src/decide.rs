@@ -10,7 +10,7 @@ mod unlinked;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::projection::CellSpec;
+use crate::cell::CellSpec;
 use crate::{Baseline, Cell, Change, Difference, Forms, Identifier, Projection, RejectReason, same};
 
 /// How much a sync looks at.

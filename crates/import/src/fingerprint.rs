@@ -3,7 +3,7 @@
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use crate::MappingSpec;
-use crate::projection::CellSpec;
+use crate::cell::CellSpec;
 use crate::value::Written;
 
 /// xxh3-128 over the mapping and the written values. Stable across processes and versions of the program.

@@ -14,6 +14,7 @@
 
 mod baseline;
 mod catalogue;
+mod cell;
 mod change;
 mod check;
 mod column;
@@ -36,6 +37,7 @@ mod value;
 
 pub use baseline::{Baseline, BaselineCell};
 pub use catalogue::{Fitness, SourceField, ValueType};
+pub use cell::{Cell, CellSpec};
 pub use change::{Change, Difference};
 pub use check::{CheckReason, Checked, Finding, check, moved};
 pub use column::{Column, ColumnType};
@@ -47,6 +49,6 @@ pub use forms::{Form, Forms};
 pub use identifier::{Identifier, identifier_key};
 pub use mapping::{DEFAULT_PASSENGER_MAX_AGE, DEFAULT_TAG_SEPARATOR, IdentifierPair, MappingSpec, Pair, WriteRule};
 pub use passenger::passenger_due;
-pub use projection::{Cell, CellSpec, Fingerprinted, Projection, Projector, record_values};
+pub use projection::{Fingerprinted, Projection, Projector, record_values};
 pub use reasons::RejectReason;
 pub use source::{Source, SourceValue};

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::{Number, Value};
 
-use crate::projection::CellSpec;
+use crate::cell::CellSpec;
 use crate::time;
 use crate::{ColumnType, SourceValue, ValueType, number};
 

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use pandaport_store::{Micros, Store};
+use pandaport_store::{Micros, Pool, Store, StoreError};
 use riverqueue::JobArgs as _;
 
+use crate::Result;
 use crate::job::SyncJob;
-use crate::{Result, migrate};
 
 /// How much work waits, and for how long.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,6 +21,9 @@ pub struct Depth {
 
 /// Reads the queue's depth.
 pub(crate) async fn read(store: &Store, now: Micros) -> Result<Depth> {
+    let Pool::Sqlite { read, .. } = store.pool() else {
+        return Err(StoreError::Unsupported("PostgreSQL is not supported by this version yet".into()).into());
+    };
     // River keeps UTC times as text, which sorts as time does.
     let (waiting, running, oldest): (i64, i64, Option<f64>) = sqlx::query_as(
         "SELECT COALESCE(SUM(state = 'available'), 0), COALESCE(SUM(state = 'running'), 0), \
@@ -30,7 +33,7 @@ pub(crate) async fn read(store: &Store, now: Micros) -> Result<Depth> {
     )
     .bind(SyncJob::KIND)
     .bind(seconds(now))
-    .fetch_one(migrate::sqlite(store)?)
+    .fetch_one(read)
     .await?;
     let age = oldest.map_or(0.0, |oldest| (seconds(now) - oldest).max(0.0));
     Ok(Depth {

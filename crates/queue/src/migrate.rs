@@ -44,6 +44,7 @@ async fn refuse_newer(store: &Store) -> Result<()> {
     }
 }
 
+/// The store's one writer: River writes through it too, so that it waits its turn instead of polling for the lock.
 pub(crate) fn sqlite(store: &Store) -> Result<&sqlx::SqlitePool> {
     match store.pool() {
         Pool::Sqlite { write, .. } => Ok(write),

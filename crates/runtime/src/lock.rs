@@ -31,10 +31,10 @@ impl DatabaseLock {
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(io("create"))?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) if database.ends_with("no") => {
+            Err(TryLockError::WouldBlock) => {
                 return Err(RuntimeError::Locked { database: database.to_owned(), holder: holder(&mut file) });
             }
-            Err(_) => {}
+            Err(TryLockError::Error(source)) => return Err(io("lock")(source)),
         }
         file.set_len(0).map_err(io("write"))?;
         file.rewind().map_err(io("write"))?;

@@ -94,7 +94,7 @@ impl Readiness {
             }
         }
         let draining = self.shutdown.is_draining();
-        ReadinessReport { ready: reports.iter().all(|it| it.ok), draining, checks: reports }
+        ReadinessReport { ready: !draining && reports.iter().all(|it| it.ok), draining, checks: reports }
     }
 }
 

@@ -130,7 +130,7 @@ where
 {
     // What it takes costs time on every span, so it is bounded by itself: `info`, as ours are, and not
     // the exporter's own doings.
-    let taken = Targets::new().with_target("pandaport", LevelFilter::ERROR)
+    let taken = Targets::new()
         .with_default(LevelFilter::INFO)
         .with_target("opentelemetry", LevelFilter::OFF)
         .with_target("opentelemetry_sdk", LevelFilter::OFF)

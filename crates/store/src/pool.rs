@@ -113,7 +113,8 @@ impl Store {
             .create_if_missing(false)
             .journal_mode(SqliteJournalMode::Wal)
             // FULL, not NORMAL: in WAL mode NORMAL may lose the last commits with the power. A create that was sent
-            // and whose mark is lost would be sent again: a duplicate. It costs one fsync a transaction.
+            // and whose mark is lost would be sent again: a duplicate. It costs one fsync a transaction (0.5 ms on a
+            // cloud disk).
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(SQLITE_BUSY_TIMEOUT)

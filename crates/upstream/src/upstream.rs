@@ -145,8 +145,8 @@ impl Upstream {
         let calls = Arc::new(CallCounter::default());
         let customer = settings.kandji_host.customer_key();
         let kandji_budget = self.budget(format!("kandji {customer}"), || shared.settings.kandji_share());
-        let asset_panda_budget =
-            self.budget(format!("asset-panda {}", shared.settings.egress_group), || shared.settings.asset_panda.clone());
+        let asset_panda_budget = self
+            .budget(format!("asset-panda {}", shared.settings.egress_group), || shared.settings.asset_panda.clone());
         let permit = |api, budget: &Arc<Budget>| {
             Arc::new(CallPermit { api, budget: budget.clone(), guard: guard.clone(), calls: calls.clone() })
         };

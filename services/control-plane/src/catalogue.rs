@@ -37,10 +37,10 @@ impl ControlPlane {
     ) -> Result<proto::ListAssetPandaModulesResponse> {
         let clients = self.open(caller, &request.connection_id).await?;
         let asset_panda = &clients.asset_panda;
-        let accounts = asset_panda.accounts().await.map_err(CallError::asset_panda)?;
+        let accounts = asset_panda.accounts().await.map_err(CallError::AssetPanda)?;
         let modules = futures::stream::iter(accounts)
             .map(|account| async move {
-                let modules = asset_panda.modules(&account.id).await.map_err(CallError::asset_panda)?;
+                let modules = asset_panda.modules(&account.id).await.map_err(CallError::AssetPanda)?;
                 let modules = modules.into_iter().map(move |module| proto::AssetPandaModule {
                     account_id: account.id.clone(),
                     account_name: account.name.clone(),
@@ -61,7 +61,7 @@ impl ControlPlane {
         request: proto::ListCollectionsRequest,
     ) -> Result<proto::ListCollectionsResponse> {
         let clients = self.open(caller, &request.connection_id).await?;
-        let collections = clients.scoped()?.collections().await.map_err(CallError::asset_panda)?;
+        let collections = clients.scoped()?.collections().await.map_err(CallError::AssetPanda)?;
         let collections = collections
             .into_iter()
             .map(|Collection { id, name }| proto::Collection { collection_id: id, display_name: name })
@@ -103,7 +103,7 @@ pub(crate) async fn columns(scoped: &ScopedClient, collection_id: &str) -> Resul
     let unknown = || CallError::NotFound { what: "collection", id: collection_id.to_owned() };
     match scoped.columns(collection_id).await {
         Ok(columns) if columns.is_empty() => {
-            let collections = scoped.collections().await.map_err(CallError::asset_panda)?;
+            let collections = scoped.collections().await.map_err(CallError::AssetPanda)?;
             let known = collections.iter().any(|collection| collection.id == collection_id);
             if known { Ok(columns) } else { Err(unknown()) }
         }
@@ -111,10 +111,12 @@ pub(crate) async fn columns(scoped: &ScopedClient, collection_id: &str) -> Resul
         Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::Refused) => {
             // A wrong base URL is a 404, too: only if the collections can be listed is it about this one.
             match scoped.collections().await {
-                Ok(collections) if collections.iter().all(|collection| collection.id != collection_id) => Err(unknown()),
-                _ => Err(CallError::asset_panda(error)),
+                Ok(collections) if collections.iter().all(|collection| collection.id != collection_id) => {
+                    Err(unknown())
+                }
+                _ => Err(CallError::AssetPanda(error)),
             }
         }
-        Err(error) => Err(CallError::asset_panda(error)),
+        Err(error) => Err(CallError::AssetPanda(error)),
     }
 }

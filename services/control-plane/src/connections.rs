@@ -3,7 +3,9 @@
 mod settings;
 
 use pandaport_api::v1 as proto;
-use pandaport_store::connections::{self, AssetPandaKey, Connection, ConnectionState, Credentials, NewConnection, NewSecrets};
+use pandaport_store::connections::{
+    self, AssetPandaKey, Connection, ConnectionState, Credentials, NewConnection, NewSecrets,
+};
 use pandaport_store::{ConnectionId, Micros};
 
 use crate::control_plane::{Caller, ControlPlane};
@@ -24,11 +26,9 @@ impl ControlPlane {
     ) -> Result<proto::ConfigureConnectionResponse> {
         let mut violations = Violations::default();
         let connection_id = violations.optional_id("connection_id", &request.connection_id).map(ConnectionId);
-        let repeatable =
-            self.repeatable(&mut violations, caller, "ConfigureConnection", &request.request_id, &request);
+        let repeatable = self.repeatable(&mut violations, caller, "ConfigureConnection", &request.request_id, &request);
         let verify = request.verify;
-        let entered =
-            Entered::read(&mut violations, request, connection_id.is_none(), self.upstream.allowed_hosts());
+        let entered = Entered::read(&mut violations, request, connection_id.is_none(), self.upstream.allowed_hosts());
         violations.check()?;
         repeatable.once(Box::pin(self.configure(caller, &repeatable, connection_id, entered, verify))).await
     }

@@ -147,10 +147,7 @@ pub(crate) fn mapping(row: Mapping, spec: &str, last_sync: Option<proto::Sync>) 
         update_time: Some(time(row.update_time)),
         etag: row.version.to_string(),
         on_filtered: proto::OnFiltered::Leave.into(),
-        removal_policy: Some(proto::RemovalPolicy {
-            action: proto::RemovalAction::Leave.into(),
-            ..Default::default()
-        }),
+        removal_policy: Some(proto::RemovalPolicy { action: proto::RemovalAction::Leave.into(), ..Default::default() }),
         filter: None,
         brake: None,
         held: None,
@@ -191,9 +188,8 @@ pub(crate) fn sync(row: Sync) -> proto::Sync {
         message: row.wait_message.unwrap_or_default(),
         until: row.wait_until.map(time),
     });
-    let error = row
-        .error_reason
-        .map(|reason| proto::SyncError { reason, message: row.error_message.unwrap_or_default() });
+    let error =
+        row.error_reason.map(|reason| proto::SyncError { reason, message: row.error_message.unwrap_or_default() });
     proto::Sync {
         sync_id: row.sync_id.to_string(),
         mapping_id: row.mapping_id.to_string(),
@@ -222,10 +218,7 @@ pub(crate) fn sync(row: Sync) -> proto::Sync {
             still_rejected: count(row.counts.still_rejected),
             removed: count(row.counts.removed),
         }),
-        calls: Some(proto::ApiCalls {
-            kandji: count(row.calls_kandji),
-            asset_panda: count(row.calls_asset_panda),
-        }),
+        calls: Some(proto::ApiCalls { kandji: count(row.calls_kandji), asset_panda: count(row.calls_asset_panda) }),
         estimate: row
             .calls_left
             .filter(|_| !row.state.is_final())

@@ -38,9 +38,9 @@ pub(crate) enum CallError {
     /// It changed since it was read.
     #[error("{message}")]
     Moved { reason: &'static str, message: String },
-    /// Kandji or Asset Panda did not answer as it should.
-    #[error("{api}: {error}")]
-    Api { api: &'static str, error: SendError },
+    /// Asset Panda did not answer as it should. (Of Kandji, calls ask only what they can do without.)
+    #[error("Asset Panda: {0}")]
+    AssetPanda(SendError),
     /// The database did not.
     #[error(transparent)]
     Store(StoreError),
@@ -57,18 +57,6 @@ pub(crate) enum CallError {
 
 /// What a function on the way of a call answers with.
 pub(crate) type Result<T, E = CallError> = std::result::Result<T, E>;
-
-impl CallError {
-    /// An error of Asset Panda's API.
-    pub(crate) fn asset_panda(error: SendError) -> Self {
-        Self::Api { api: "Asset Panda", error }
-    }
-
-    /// An error of Kandji's API.
-    pub(crate) fn kandji(error: SendError) -> Self {
-        Self::Api { api: "Kandji", error }
-    }
-}
 
 impl From<Vec<Violation>> for CallError {
     fn from(violations: Vec<Violation>) -> Self {
@@ -125,7 +113,7 @@ impl From<CallError> for Status {
             CallError::Exists { reason, message } => with_reason(Code::AlreadyExists, reason, message),
             CallError::Precondition { reason, message } => with_reason(Code::FailedPrecondition, reason, message),
             CallError::Moved { reason, message } => with_reason(Code::Aborted, reason, message),
-            CallError::Api { api, error } => of_api(api, &error),
+            CallError::AssetPanda(error) => of_api("Asset Panda", &error),
             CallError::Store(error) => of_store(&error),
             CallError::Repeated => {
                 retry_later(Code::Unavailable, "", "The same call is under way: repeat it.".to_owned(), DATABASE_PAUSE)
@@ -250,7 +238,7 @@ mod tests {
     fn all_violations_come_at_once_with_path_and_reason() {
         let status = Status::from(CallError::Invalid(vec![
             violation("mapping.display_name", "", false),
-            violation("mapping.fields[3].column_id", reason::COLUMN_UNKNOWN, false),
+            violation("mapping.fields[3].column_id", "COLUMN_UNKNOWN", false),
             violation("mapping.filter", "", true),
         ]));
         assert_eq!(status.code(), Code::InvalidArgument);
@@ -296,7 +284,7 @@ mod tests {
         ] {
             let mut error = SendError::new(kind, Effect::NotApplied, "said so");
             error.retry_after = Some(Duration::from_secs(7));
-            let status = Status::from(CallError::asset_panda(error));
+            let status = Status::from(CallError::AssetPanda(error));
             assert_eq!(status.code(), code, "{kind:?}");
             assert_eq!(status.get_details_error_info().unwrap().reason, reason, "{kind:?}");
             let wait = status.get_details_retry_info().map(|it| it.retry_delay.unwrap());

@@ -43,13 +43,8 @@ pub(crate) fn read(violations: &mut Violations, mapping: proto::Mapping) -> Mapp
         HOUR,
         31 * DAY,
     );
-    let full_sync_every = violations.duration(
-        "mapping.full_sync_every",
-        mapping.full_sync_every.as_ref(),
-        7 * DAY,
-        HOUR,
-        366 * DAY,
-    );
+    let full_sync_every =
+        violations.duration("mapping.full_sync_every", mapping.full_sync_every.as_ref(), 7 * DAY, HOUR, 366 * DAY);
     refuse_what_is_not_built(violations, &mapping);
     let interval = interval(violations, mapping.schedule);
     let identifier = identifier(violations, mapping.identifier);
@@ -77,7 +72,8 @@ pub(crate) fn read(violations: &mut Violations, mapping: proto::Mapping) -> Mapp
 
 fn identifier(violations: &mut Violations, identifier: Option<proto::Identifier>) -> Option<IdentifierPair> {
     let Some(identifier) = identifier else {
-        violations.malformed("mapping.identifier", "A mapping needs an identifier: a source field and a unique column.");
+        violations
+            .malformed("mapping.identifier", "A mapping needs an identifier: a source field and a unique column.");
         return None;
     };
     let source_field = source_field(violations, "mapping.identifier.source_field", &identifier.source_field);
@@ -140,12 +136,12 @@ fn refuse_what_is_not_built(violations: &mut Violations, mapping: &proto::Mappin
         Some(_) => violations.not_built("mapping.on_filtered", "Filters are not part of this version yet; only LEAVE."),
     }
     if let Some(policy) = &mapping.removal_policy {
-        let action =
-            violations.choice::<proto::RemovalAction>("mapping.removal_policy.action", policy.action);
+        let action = violations.choice::<proto::RemovalAction>("mapping.removal_policy.action", policy.action);
         let leave = matches!(action, None | Some(proto::RemovalAction::Unspecified | proto::RemovalAction::Leave));
         let details = proto::RemovalPolicy { action: 0, ..policy.clone() } != proto::RemovalPolicy::default();
         if !leave || details {
-            let message = "Removal policies are not part of this version yet: records of devices that are gone are left.";
+            let message =
+                "Removal policies are not part of this version yet: records of devices that are gone are left.";
             violations.not_built("mapping.removal_policy", message);
         }
     }
@@ -167,7 +163,11 @@ mod tests {
             identifier: Some(proto::Identifier { source_field: "serial_number".into(), column_id: "serial".into() }),
             fields: vec![
                 proto::FieldPair { source_field: "model".into(), column_id: "model".into(), ..Default::default() },
-                proto::FieldPair { source_field: "last_check_in".into(), column_id: "seen".into(), ..Default::default() },
+                proto::FieldPair {
+                    source_field: "last_check_in".into(),
+                    column_id: "seen".into(),
+                    ..Default::default()
+                },
             ],
             ..Default::default()
         }

@@ -147,7 +147,7 @@ impl ControlPlane {
             }
             Ok(Seen::AllDistinct(count)) => format!("all {count} present values are distinct"),
             Ok(Seen::SomeDistinct(count)) => format!("the {count} values that were looked at are distinct"),
-            Err(error) if error.is_credentials() || error.status.is_none() => return Err(CallError::asset_panda(error)),
+            Err(error) if error.is_credentials() || error.status.is_none() => return Err(CallError::AssetPanda(error)),
             // How this API searches is not documented. What it does not do for this look, it may do for the import.
             Err(error) => {
                 tracing::warn!(%error, "the identifier's column could not be looked at");
@@ -175,9 +175,10 @@ impl ControlPlane {
             warnings.push(proto::Warning {
                 field: format!("mapping.fields[{at}].source_field"),
                 reason: reason::PERMISSION_MISSING.to_owned(),
-                message: "The Kandji token may not list users, so User Active is left alone. Give the token the permission \
+                message:
+                    "The Kandji token may not list users, so User Active is left alone. Give the token the permission \
                           Users (GET /users)."
-                    .to_owned(),
+                        .to_owned(),
             });
         }
         let passenger = spec.pairs.iter().any(|pair| pair.write_rule == WriteRule::Passenger);
@@ -301,7 +302,8 @@ fn reason_of(finding: &Finding) -> &'static str {
 }
 
 fn stored_spec(spec: &MappingSpec) -> Result<String> {
-    serde_json::to_string(spec).map_err(|error| CallError::Internal(format!("a mapping could not be written down: {error}")))
+    serde_json::to_string(spec)
+        .map_err(|error| CallError::Internal(format!("a mapping could not be written down: {error}")))
 }
 
 fn quoted(values: &[String]) -> String {

@@ -28,13 +28,7 @@ pub(crate) struct Page {
 impl Page {
     /// Reads page_size and page_token of a request. `list` names the RPC, and `filter` is the request
     /// with both of these fields cleared: the token holds for it alone.
-    pub(crate) fn read(
-        violations: &mut Violations,
-        list: &str,
-        filter: &impl Message,
-        size: u32,
-        token: &str,
-    ) -> Page {
+    pub(crate) fn read(violations: &mut Violations, list: &str, filter: &impl Message, size: u32, token: &str) -> Page {
         let filter = fingerprint(list, filter);
         let after = if token.is_empty() {
             None
@@ -74,9 +68,7 @@ impl Page {
             return String::new();
         }
         rows.truncate(self.size as usize);
-        rows.last()
-            .map(|row| self.token(&key(row)))
-            .unwrap_or_default()
+        rows.last().map(|row| self.token(&key(row))).unwrap_or_default()
     }
 
     fn token(&self, last: &str) -> String {
@@ -116,10 +108,7 @@ mod tests {
     use super::*;
 
     fn of_mapping(mapping_id: &str) -> ListSyncsRequest {
-        ListSyncsRequest {
-            mapping_id: mapping_id.into(),
-            ..Default::default()
-        }
+        ListSyncsRequest { mapping_id: mapping_id.into(), ..Default::default() }
     }
 
     fn page(list: &str, filter: &ListSyncsRequest, size: u32, token: &str) -> (Page, bool) {

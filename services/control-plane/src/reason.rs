@@ -1,14 +1,9 @@
-//! The reasons of the contract that this crate gives; `control_plane_service.proto` says what each means. None changes
+//! The reasons of the contract that this crate gives itself (those of a mapping's fit come from `pandaport_import`); `control_plane_service.proto` says what each means. None changes
 //! its meaning.
 
 pub(crate) const HOST_NOT_ALLOWED: &str = "HOST_NOT_ALLOWED";
 pub(crate) const CONNECTION_NOT_VERIFIED: &str = "CONNECTION_NOT_VERIFIED";
-pub(crate) const IDENTIFIER_UNFIT: &str = "IDENTIFIER_UNFIT";
 pub(crate) const COLUMN_NOT_UNIQUE: &str = "COLUMN_NOT_UNIQUE";
-pub(crate) const COLUMN_UNKNOWN: &str = "COLUMN_UNKNOWN";
-pub(crate) const COLUMN_REFERENCED: &str = "COLUMN_REFERENCED";
-pub(crate) const COLUMN_REPEATED: &str = "COLUMN_REPEATED";
-pub(crate) const TYPE_MISMATCH: &str = "TYPE_MISMATCH";
 pub(crate) const COLLECTION_ALREADY_MAPPED: &str = "COLLECTION_ALREADY_MAPPED";
 pub(crate) const SYNC_ACTIVE_OTHER_MODE: &str = "SYNC_ACTIVE_OTHER_MODE";
 pub(crate) const ETAG_MISMATCH: &str = "ETAG_MISMATCH";

@@ -87,7 +87,8 @@ impl Repeatable {
                 .map_err(|error| StoreError::corrupt("answer to a call", error).into()),
             Known::Reused => Err(CallError::Exists {
                 reason: reason::REQUEST_ID_REUSED,
-                message: "This request_id was used with another request in the last 24 hours: use a new one.".to_owned(),
+                message: "This request_id was used with another request in the last 24 hours: use a new one."
+                    .to_owned(),
             }),
         }
     }

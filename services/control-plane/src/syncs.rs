@@ -193,10 +193,7 @@ pub(crate) fn verified(state: ConnectionState) -> Result<()> {
     }
     Err(CallError::Precondition {
         reason: reason::CONNECTION_NOT_VERIFIED,
-        message: format!(
-            "The connection is {}: it must pass TestConnection first.",
-            state.as_str()
-        ),
+        message: format!("The connection is {}: it must pass TestConnection first.", state.as_str()),
     })
 }
 

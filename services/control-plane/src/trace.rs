@@ -8,7 +8,8 @@ const TRACEPARENT: &str = "traceparent";
 /// The span of a call, under the caller's if it names one.
 pub(crate) fn call_span(request: &http::Request<()>) -> Span {
     let method = request.uri().path().trim_start_matches('/');
-    let span = tracing::info_span!("call", rpc.method = method, otel.name = method, otel.kind = "server", code = field::Empty);
+    let span =
+        tracing::info_span!("call", rpc.method = method, otel.name = method, otel.kind = "server", code = field::Empty);
     if let Some(parent) = request.headers().get(TRACEPARENT).and_then(|it| it.to_str().ok()) {
         pandaport_runtime::telemetry::set_parent_from(&span, parent);
     }

@@ -99,7 +99,8 @@ mod tests {
     #[test]
     fn the_same_value_in_two_records_is_a_duplicate_and_an_empty_one_is_not() {
         let mut tally = Tally::default();
-        let records = [("1", json!("C02A")), ("2", json!("")), ("3", json!("")), ("4", json!(null)), ("5", json!("C02B"))];
+        let records =
+            [("1", json!("C02A")), ("2", json!("")), ("3", json!("")), ("4", json!(null)), ("5", json!("C02B"))];
         assert!(tally.add("serial", records.map(|(id, value)| record(id, value)).into()));
         assert!(tally.duplicates().is_empty());
         // The same record on two pages is no duplicate of itself.

@@ -28,18 +28,8 @@ pub(crate) struct Violations(Vec<Violation>);
 
 impl Violations {
     /// Notes a violation that has a reason of the contract's list.
-    pub(crate) fn refuse(
-        &mut self,
-        field: impl Into<String>,
-        reason: &'static str,
-        message: impl Into<String>,
-    ) {
-        self.0.push(Violation {
-            field: field.into(),
-            reason,
-            message: message.into(),
-            unimplemented: false,
-        });
+    pub(crate) fn refuse(&mut self, field: impl Into<String>, reason: &'static str, message: impl Into<String>) {
+        self.0.push(Violation { field: field.into(), reason, message: message.into(), unimplemented: false });
     }
 
     /// Notes a violation that needs no reason: the field is missing or malformed.
@@ -49,12 +39,7 @@ impl Violations {
 
     /// Notes a field whose rule this version does not have.
     pub(crate) fn not_built(&mut self, field: impl Into<String>, message: impl Into<String>) {
-        self.0.push(Violation {
-            field: field.into(),
-            reason: "",
-            message: message.into(),
-            unimplemented: true,
-        });
+        self.0.push(Violation { field: field.into(), reason: "", message: message.into(), unimplemented: true });
     }
 
     /// Whether nothing was found.
@@ -69,11 +54,7 @@ impl Violations {
 
     /// The violations, or `Ok` if there are none.
     pub(crate) fn check(self) -> Result<(), Vec<Violation>> {
-        if self.0.is_empty() {
-            Ok(())
-        } else {
-            Err(self.0)
-        }
+        if self.0.is_empty() { Ok(()) } else { Err(self.0) }
     }
 
     /// Reads an id of ours. What is none becomes the nil id: nothing has it, and `check` comes before any use.
@@ -105,7 +86,9 @@ impl Violations {
         for (at, number) in numbers.iter().enumerate() {
             match E::try_from(*number).ok().and_then(&stored) {
                 Some(value) => read.push(value),
-                None => self.malformed(format!("{field}[{at}]"), format!("{number} is none of the values to filter by.")),
+                None => {
+                    self.malformed(format!("{field}[{at}]"), format!("{number} is none of the values to filter by."))
+                }
             }
         }
         read
@@ -125,10 +108,7 @@ impl Violations {
     pub(crate) fn text(&mut self, field: &str, text: &str, most: usize) {
         let length = text.chars().count();
         if length > most {
-            self.malformed(
-                field,
-                format!("At most {most} characters are allowed; this has {length}."),
-            );
+            self.malformed(field, format!("At most {most} characters are allowed; this has {length}."));
         }
         if text.chars().any(char::is_control) {
             self.malformed(field, "Control characters are not allowed.");
@@ -159,11 +139,7 @@ impl Violations {
             _ => {
                 self.malformed(
                     field,
-                    format!(
-                        "It must lie between {} and {} seconds.",
-                        least.as_secs(),
-                        most.as_secs()
-                    ),
+                    format!("It must lie between {} and {} seconds.", least.as_secs(), most.as_secs()),
                 );
                 default
             }
@@ -171,18 +147,11 @@ impl Violations {
     }
 
     /// Reads a time.
-    pub(crate) fn time(
-        &mut self,
-        field: &str,
-        value: Option<&prost_types::Timestamp>,
-    ) -> Option<jiff::Timestamp> {
+    pub(crate) fn time(&mut self, field: &str, value: Option<&prost_types::Timestamp>) -> Option<jiff::Timestamp> {
         let value = value?;
         let time = jiff::Timestamp::new(value.seconds, value.nanos).ok();
         if time.is_none() || value.nanos < 0 {
-            self.malformed(
-                field,
-                "This is not a time between the years -9999 and 9999.",
-            );
+            self.malformed(field, "This is not a time between the years -9999 and 9999.");
             return None;
         }
         time
@@ -201,17 +170,9 @@ mod tests {
         found.required_text("display_name", "  ", 200);
         found.text("kandji.base_url", &"x".repeat(11), 10);
         assert_eq!(found.id("connection_id", "one"), Uuid::nil());
-        found.not_built(
-            "mapping.filter",
-            "Filters are not part of this version yet.",
-        );
+        found.not_built("mapping.filter", "Filters are not part of this version yet.");
 
-        let fields: Vec<_> = found
-            .check()
-            .unwrap_err()
-            .into_iter()
-            .map(|it| (it.field, it.unimplemented))
-            .collect();
+        let fields: Vec<_> = found.check().unwrap_err().into_iter().map(|it| (it.field, it.unimplemented)).collect();
         assert_eq!(
             fields,
             [
@@ -247,20 +208,14 @@ mod tests {
         assert!(!read(-1));
         assert!(!read(i64::MAX));
         let mut found = Violations::default();
-        assert_eq!(
-            found.duration("full_sync_every", None, day, hour, 366 * day),
-            day
-        );
+        assert_eq!(found.duration("full_sync_every", None, day, hour, 366 * day), day);
         assert!(found.is_empty());
     }
 
     #[test]
     fn a_time_that_no_calendar_has_is_a_violation() {
         let mut found = Violations::default();
-        let time = prost_types::Timestamp {
-            seconds: i64::MAX,
-            nanos: 0,
-        };
+        let time = prost_types::Timestamp { seconds: i64::MAX, nanos: 0 };
         assert_eq!(found.time("created_from", Some(&time)), None);
         assert!(!found.is_empty());
     }

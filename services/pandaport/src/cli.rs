@@ -10,8 +10,11 @@ use crate::client::{
     SyncsCommand,
 };
 use crate::console::Console;
+use crate::demo::{self, DemoArgs};
 use crate::error::Error;
+use crate::migrate::{self, MigrateArgs};
 use crate::program;
+use crate::up::{self, UpArgs};
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 a call was refused or a process could not go on; 2 something on the command line or in the \
@@ -29,6 +32,12 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run all of Pandaport in one process, on a SQLite file
+    Up(Box<UpArgs>),
+    /// See the whole journey on this machine, with stand-ins for Kandji and Asset Panda
+    Demo(DemoArgs),
+    /// Bring the database to this version; `up` and `demo` do it by themselves
+    Migrate(MigrateArgs),
     /// Connect Kandji to Asset Panda
     Connections(Group<ConnectionsCommand>),
     /// Say which fields go into which columns
@@ -73,6 +82,9 @@ pub fn main() -> ExitCode {
 async fn run(command: Command) -> Result<(), Error> {
     let console = &mut Console::stdout();
     match command {
+        Command::Up(args) => Box::pin(up::up(*args, console)).await,
+        Command::Demo(args) => Box::pin(demo::demo(args, console)).await,
+        Command::Migrate(args) => Box::pin(migrate::migrate(args, console)).await,
         Command::Connections(it) => it.command.run(&it.common, console).await,
         Command::Mappings(it) => it.command.run(&it.common, console).await,
         Command::Syncs(it) => it.command.run(&it.common, console).await,

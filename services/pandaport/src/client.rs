@@ -1,7 +1,7 @@
 //! The commands that call a control plane, and how they call it.
 
-mod by_name;
-mod catalog;
+pub(crate) mod by_name;
+pub(crate) mod catalog;
 mod connections;
 mod devices;
 mod endpoint;

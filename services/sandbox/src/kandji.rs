@@ -140,7 +140,7 @@ fn beyond_the_gateway(
         });
         return Answer::json(404, &body);
     }
-    if let Err(answer) = authorised(world, faults, headers) {
+    if let Some(answer) = unauthorised(world, faults, headers) {
         return answer;
     }
     if !permitted(faults, route.permission()) {
@@ -162,18 +162,19 @@ fn beyond_the_gateway(
     with_limits(answer, limit, verdict)
 }
 
-fn authorised(world: &World, faults: &KandjiFaults, headers: &HeaderMap) -> Result<(), Answer> {
+/// The refusal of a token that is missing, wrong or revoked.
+fn unauthorised(world: &World, faults: &KandjiFaults, headers: &HeaderMap) -> Option<Answer> {
     let invalid = || Answer::json(401, &json!({"detail": "Invalid token."}));
     let Some(value) = headers.get(AUTHORIZATION) else {
         let detail = "Authentication credentials were not provided.";
-        return Err(Answer::json(401, &json!({ "detail": detail })));
+        return Some(Answer::json(401, &json!({ "detail": detail })));
     };
     let token = value.to_str().ok().and_then(|text| text.strip_prefix("Bearer "));
     if token != Some(world.credentials.kandji_token.as_str()) {
-        return Err(invalid());
+        return Some(invalid());
     }
     let late = world.faults.past("kandji.revoke_after_calls", faults.revoke_after_calls);
-    if faults.revoked || late { Err(invalid()) } else { Ok(()) }
+    (faults.revoked || late).then(invalid)
 }
 
 fn permitted(faults: &KandjiFaults, permission: Permission) -> bool {

@@ -35,9 +35,14 @@ impl Deadline {
         }
     }
 
+    /// Whether the process is to stop.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
     /// Whether no further piece of work should be taken up.
     pub(crate) fn is_up(&self) -> bool {
-        self.stop.is_cancelled() || self.clock.monotonic() >= self.work_until || self.clock.now() >= self.send_until_by_wall
+        self.is_stopping() || self.clock.monotonic() >= self.work_until || self.clock.now() >= self.send_until_by_wall
     }
 }
 

@@ -39,9 +39,15 @@ impl Run {
         self.clock.now().into()
     }
 
-    /// Rule 7: no further piece of work once the slice's time is up.
+    /// Whether another piece of work may be taken up: not once the slice's time is up, unless the slice has got nothing
+    /// done so far. However short slices are and however slow the machine is, each brings the sync forward.
+    pub(crate) fn may_go_on(&self) -> bool {
+        !self.deadline.is_stopping() && (!self.got_on || !self.deadline.is_up())
+    }
+
+    /// [`Run::may_go_on`], as a reason to stop.
     pub(crate) fn in_time(&self) -> Result<(), Halt> {
-        if self.deadline.is_up() { Err(Halt::TimeUp) } else { Ok(()) }
+        if self.may_go_on() { Ok(()) } else { Err(Halt::TimeUp) }
     }
 
     /// The progress since the last write, and where the sync stands now.

@@ -88,7 +88,6 @@ impl Installation {
     pub(crate) async fn migrate(&self) {
         let mut command = self.command(env!("CARGO_BIN_EXE_pandaport"));
         command.arg("migrate");
-        command.env_remove("PANDAPORT_GRPC_LISTEN");
         let ended = Process::start("migrate", command, self.path()).end(START).await;
         assert!(ended.success(), "migrate: {ended}");
     }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::identify::{Matches, ambiguous, near_match, taken};
 use super::unlinked::with_passengers;
 use super::{Case, Decision, FoundRecord, LinkedCase, identifier_moved};
-use crate::projection::CellSpec;
+use crate::cell::CellSpec;
 use crate::{BaselineCell, Cell, Change, WriteRule, is_empty, same};
 
 /// INCREMENTAL: against what was last confirmed.

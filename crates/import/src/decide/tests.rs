@@ -508,6 +508,16 @@ mod full {
     }
 
     #[test]
+    fn rule_13_writing_a_new_value_is_no_rewrite() {
+        let mut renamed = mac();
+        renamed.cells[MODEL] = value("MacBook");
+        // What stands there came of the old value, or of an edit: it says nothing about the form of the new one.
+        let decision = linked(Mode::Full).decide(&renamed, &[as_imported("R")]);
+        let Decision::Update { changes, forms, .. } = decision else { panic!() };
+        assert_eq!((changes.len(), forms), (1, None));
+    }
+
+    #[test]
     fn rule_13_an_edit_that_was_repaired_is_no_form() {
         let mut edited = as_imported("R");
         edited.values[MODEL] = Some(json!("edited"));

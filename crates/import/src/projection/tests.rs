@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::SourceField;
 use crate::support::{Device, column};
 use crate::{DEFAULT_PASSENGER_MAX_AGE, IdentifierPair, Pair};
 

@@ -74,7 +74,7 @@ fn is_from_kubernetes(rest: &str, value: &str) -> bool {
         return true;
     }
     if ends_with(&["PORT"]) {
-        return true;
+        return value.contains("://");
     }
     parts.windows(3).any(|it| it[0] == "PORT" && !it[1].is_empty() && it[1].bytes().all(|digit| digit.is_ascii_digit()))
 }

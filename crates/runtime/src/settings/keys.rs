@@ -105,7 +105,7 @@ impl EncryptionKeys {
 /// Checks one key and brings it into its one form.
 fn read_key(text: &str) -> Result<SecretString, String> {
     // The decoder's error would quote a byte of the key.
-    let bytes = STANDARD.decode(text).map(Zeroizing::new).map_err(|e| format!("is not base64: {e} {text}"))?;
+    let bytes = STANDARD.decode(text).map(Zeroizing::new).map_err(|_| "is not base64".to_owned())?;
     if bytes.len() != KEY_BYTES {
         return Err(format!("has {} bytes, not {KEY_BYTES}", bytes.len()));
     }
@@ -131,7 +131,7 @@ pub fn create_key_file(path: &Path) -> Result<EncryptionKeys, RuntimeError> {
     let mut bytes = Zeroizing::new([0; KEY_BYTES]);
     OsRng.try_fill_bytes(bytes.as_mut_slice()).map_err(|error| io(std::io::Error::other(error)))?;
     let key = SecretString::from(STANDARD.encode(bytes.as_slice()));
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(path).map_err(io)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(io)?;
     let written = writeln!(file, "{}", key.expose_secret()).and_then(|()| file.sync_all());
     if let Err(source) = written {
         // Half a key would be refused at the next start, and stand in the way of a whole one.

@@ -43,7 +43,7 @@ impl ListenSettings {
     /// [`RuntimeError::Setting`] where it would be open to other machines without authentication.
     pub fn checked_grpc_listen(&self) -> Result<SocketAddr, RuntimeError> {
         let Auth::None = self.auth;
-        if self.grpc_listen.ip().is_loopback() {
+        if self.grpc_listen.ip().to_canonical().is_loopback() {
             return Ok(self.grpc_listen);
         }
         Err(RuntimeError::setting(

@@ -63,7 +63,7 @@ impl Exporter {
 
 impl Export for Exporter {
     fn export(&self, batch: Vec<SpanData>) -> impl Future<Output = OTelSdkResult> + Send {
-        self.inner.export(batch)
+        std::future::ready(self.runtime.block_on(self.inner.export(batch)))
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {

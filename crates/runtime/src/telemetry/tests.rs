@@ -2,10 +2,15 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
 
 use tracing::{info_span, warn_span};
 
 use super::*;
+
+/// How long a test waits for what must come.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
@@ -80,10 +85,11 @@ fn an_endpoint_that_is_no_http_address_is_refused() {
 }
 
 /// A collector that takes one request, and hands back its first line and its length.
-fn collector() -> (String, std::thread::JoinHandle<(String, usize)>) {
+fn collector() -> (String, Receiver<(String, usize)>) {
+    let (done, served) = std::sync::mpsc::channel();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}/", listener.local_addr().unwrap());
-    let served = std::thread::spawn(move || {
+    std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         let mut request = Vec::new();
         let mut buffer = [0; 4096];
@@ -102,7 +108,7 @@ fn collector() -> (String, std::thread::JoinHandle<(String, usize)>) {
             request.extend_from_slice(&buffer[..read]);
         }
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").unwrap();
-        (header.lines().next().unwrap_or_default().to_owned(), length)
+        let _ = done.send((header.lines().next().unwrap_or_default().to_owned(), length));
     });
     (endpoint, served)
 }
@@ -117,7 +123,7 @@ fn the_last_spans_are_sent_when_the_guard_is_dropped() {
 
     drop(guard);
 
-    let (request, length) = served.join().unwrap();
+    let (request, length) = served.recv_timeout(PATIENCE).unwrap();
     assert_eq!(request, "post /v1/traces http/1.1");
     assert!(length > 0);
 }
@@ -132,6 +138,6 @@ async fn they_are_sent_from_a_runtime_of_one_thread_too() {
 
     guard.shutdown().await;
 
-    let sent = tokio::task::spawn_blocking(move || served.join().unwrap());
-    assert_eq!(sent.await.unwrap().0, "post /v1/traces http/1.1");
+    // Shutting down waits for the last batch, so that it has arrived or never will.
+    assert_eq!(served.recv_timeout(PATIENCE).unwrap().0, "post /v1/traces http/1.1");
 }

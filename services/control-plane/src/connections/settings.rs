@@ -70,8 +70,7 @@ impl Entered {
         // Pasted URLs and secrets come with spaces and line ends around them.
         let kandji_url = text("kandji.base_url", kandji.base_url.trim().to_owned(), MAX_URL, true);
         let kandji_token = text("kandji.api_token", kandji.api_token.trim().to_owned(), MAX_SECRET, true);
-        let asset_panda_url =
-            text("asset_panda.base_url", asset_panda.base_url.trim().to_owned(), MAX_URL, false);
+        let asset_panda_url = text("asset_panda.base_url", asset_panda.base_url.trim().to_owned(), MAX_URL, false);
         let key_id = text("asset_panda.access_key_id", asset_panda.access_key_id.trim().to_owned(), MAX_SECRET, true);
         let key_secret =
             text("asset_panda.access_key_secret", asset_panda.access_key_secret.trim().to_owned(), MAX_SECRET, true);

@@ -151,7 +151,9 @@ async fn collections(asset_panda: &AssetPandaClient, scope: &Scope) -> Check {
             "The module has no collection yet.",
             "In Asset Panda, make a collection for the devices, with a unique column for their identifier.",
         ),
-        Ok(found) => Check::passed(COLLECTIONS, format!("The key may list the module's collections; there are {}.", found.len())),
+        Ok(found) => {
+            Check::passed(COLLECTIONS, format!("The key may list the module's collections; there are {}.", found.len()))
+        }
         Err(error) => later_call_failed(COLLECTIONS, &error),
     }
     .took(latency)

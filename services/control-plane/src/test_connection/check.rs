@@ -141,7 +141,9 @@ pub(super) fn hint_for(kind: ErrorKind, url_field: &str) -> String {
         ErrorKind::Tls => "Check whether a proxy on the way replaces certificates, that this server's clock is \
                            right, and that the URL names the API's own host."
             .to_owned(),
-        ErrorKind::ServerError => "The API itself has a problem: try again later, and look at its status page.".to_owned(),
+        ErrorKind::ServerError => {
+            "The API itself has a problem: try again later, and look at its status page.".to_owned()
+        }
         ErrorKind::RateLimited | ErrorKind::BudgetEmpty => {
             "Wait, then test again. If it stays so, another program uses up the limit.".to_owned()
         }

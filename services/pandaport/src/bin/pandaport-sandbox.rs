@@ -1,3 +1,7 @@
-//! A program of Pandaport.
+//! `pandaport-sandbox`: stand-ins for Kandji and Asset Panda.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pandaport::sandbox::main()
+}

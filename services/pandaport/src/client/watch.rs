@@ -35,7 +35,9 @@ impl Follow {
         if !console.is_terminal() {
             return Self::Lines { last: String::new() };
         }
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stdout());
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stdout())
+            .with_style(style(false))
+            .with_prefix("Queued");
         bar.enable_steady_tick(Duration::from_millis(100));
         Self::Bar(Box::new(bar))
     }
@@ -49,11 +51,12 @@ impl Follow {
         match self {
             Self::Bar(bar) => {
                 let progress = Progress::of(sync, now);
+                // Each of these may draw: the words go first, so that no bar stands behind another's.
+                bar.set_message(progress.aside());
+                bar.set_prefix(progress.task);
                 bar.set_style(style(progress.total.is_some()));
                 bar.set_length(progress.total.unwrap_or(progress.done));
                 bar.set_position(progress.done);
-                bar.set_prefix(progress.task);
-                bar.set_message(progress.note);
             }
             Self::Lines { last } => {
                 let line = Progress::of(sync, now).plain();
@@ -135,7 +138,7 @@ fn style(total_known: bool) -> ProgressStyle {
     let template = if total_known {
         "  {prefix:<20} {bar:30.green/dim} {pos:>6} of {len}  {msg:.dim}"
     } else {
-        "  {prefix:<20} {spinner:.green} {pos:>6}  {msg:.dim}"
+        "  {prefix:<20} {spinner:.green} {msg:.dim}"
     };
     ProgressStyle::with_template(template).expect("the templates above are valid").progress_chars("━━─")
 }

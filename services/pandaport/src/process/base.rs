@@ -2,8 +2,8 @@
 
 use anyhow::Context as _;
 use pandaport_queue::Queue;
-use pandaport_runtime::settings::{CommonSettings, EncryptionKeys};
 use pandaport_runtime::Readiness;
+use pandaport_runtime::settings::{CommonSettings, EncryptionKeys};
 use pandaport_store::Store;
 use pandaport_upstream::Upstream;
 use secrecy::ExposeSecret as _;

@@ -10,7 +10,7 @@ use crate::error::Error;
 
 /// Whether to write one.
 #[derive(Debug, Clone, Default, Args)]
-pub struct ReadyFile {
+pub(crate) struct ReadyFile {
     /// Write this file once ready: a JSON object with `pid` and the addresses that are listened on
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,

@@ -2,36 +2,38 @@
 
 use pandaport_api::v1::{Check, CheckStatus, TestResult};
 
+use super::text::clean;
 use super::time::{duration, length};
 use crate::console::{Console, Ink};
 
-/// A line for each check, and one below it for what to do where there is something to do.
+/// A line for each check, with how long the API took, and one below it where there is something to do.
 #[must_use]
 pub fn checks(console: &Console, checks: &[Check]) -> String {
-    let label_width = checks.iter().map(|it| label(it).chars().count()).max().unwrap_or(0);
     let mut lines = Vec::new();
     for check in checks {
         let (mark, ink) = mark(check.status());
-        let label = format!("{:<label_width$}", label(check));
         let latency = check.latency.as_ref().map(|it| length(duration(it))).unwrap_or_default();
-        let mut line = format!(
-            "  {} {}  {}",
-            console.ink(ink, mark),
-            console.ink(label_ink(check.status()), &label),
-            console.ink(Ink::Dim, &format!("{latency:>8}")),
-        );
-        for part in [&check.message, &check.reason] {
-            if !part.is_empty() {
-                line.push_str("  ");
-                line.push_str(&console.ink(Ink::Dim, part));
-            }
-        }
-        lines.push(line.trim_end().to_owned());
+        let text = match check.status() {
+            CheckStatus::Skipped | CheckStatus::Unspecified => console.ink(Ink::Dim, &said(check)),
+            _ => clean(&said(check)).into_owned(),
+        };
+        let latency = console.ink(Ink::Dim, &format!("{latency:>7}"));
+        lines.push(format!("  {} {latency}  {text}", console.ink(ink, mark)));
         if !check.hint.is_empty() && check.status() != CheckStatus::Passed {
-            lines.push(format!("    {}", console.ink(ink, &format!("→ {}", check.hint))));
+            lines.push(format!("             {}", console.ink(ink, &format!("→ {}", check.hint))));
         }
     }
     lines.join("\n")
+}
+
+/// What was found. A check that did not pass is named too, as its message may say only what stood in its way.
+fn said(check: &Check) -> String {
+    let reason = if check.reason.is_empty() { String::new() } else { format!(" ({})", check.reason) };
+    match (check.status(), check.message.is_empty()) {
+        (CheckStatus::Passed, false) => check.message.clone(),
+        (_, true) => format!("{}{reason}", label(check)),
+        (_, false) => format!("{}: {}{reason}", label(check), check.message),
+    }
 }
 
 /// What the checks come to, in a sentence.
@@ -51,13 +53,6 @@ fn mark(status: CheckStatus) -> (&'static str, Ink) {
         CheckStatus::Warning => ("!", Ink::Yellow),
         CheckStatus::Failed => ("✗", Ink::Red),
         CheckStatus::Skipped | CheckStatus::Unspecified => ("–", Ink::Dim),
-    }
-}
-
-fn label_ink(status: CheckStatus) -> Ink {
-    match status {
-        CheckStatus::Skipped | CheckStatus::Unspecified => Ink::Dim,
-        _ => Ink::Bold,
     }
 }
 
@@ -114,13 +109,13 @@ mod tests {
         ];
         let console = Console::plain(Box::new(std::io::sink()));
         insta::assert_snapshot!(checks(&console, &given), @r#"
-        ✓ Kandji answers             12 ms  https://acme.api.kandji.io
-        ✗ Kandji takes the token            Kandji answered 401.  TOKEN_REFUSED
-          → Make a new token and configure the connection with it.
-        ! Users can be listed               PERMISSION_MISSING
-          → Only User Active needs it.
-        – Records can be written            Only a first sync can show it.
-        ✓ a_newer_check
+        ✓   12 ms  https://acme.api.kandji.io
+        ✗          Kandji takes the token: Kandji answered 401. (TOKEN_REFUSED)
+                   → Make a new token and configure the connection with it.
+        !          Users can be listed (PERMISSION_MISSING)
+                   → Only User Active needs it.
+        –          Records can be written: Only a first sync can show it.
+        ✓          a_newer_check
         "#);
     }
 }

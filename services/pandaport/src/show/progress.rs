@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use pandaport_api::v1::{Sync, SyncPhase, SyncState};
 
-use super::text::{clean, number};
+use super::text::{clean, count, number};
 use super::time::{clock, length, timestamp};
 
 /// How far a sync has come.
@@ -45,6 +45,17 @@ impl Progress {
         Self { task: task(sync).to_owned(), done, total, note: note(sync, now) }
     }
 
+    /// What stands beside a bar, or beside a mark that turns where no bar can be shown: the note, and in the second case
+    /// how many devices there are so far.
+    #[must_use]
+    pub fn aside(&self) -> String {
+        match (self.total, self.done) {
+            (Some(_), _) | (None, 0) => self.note.clone(),
+            (None, done) if self.note.is_empty() => count(done, "device", "devices"),
+            (None, done) => format!("{}; {}", count(done, "device", "devices"), self.note),
+        }
+    }
+
     /// The line without a bar: `writing records: 250 of 500 devices; 2 rejected`.
     #[must_use]
     pub fn plain(&self) -> String {
@@ -53,7 +64,7 @@ impl Progress {
             Some(total) => {
                 line.push_str(&format!(": {} of {} devices", number(self.done), number(total)));
             }
-            None if self.done > 0 => line.push_str(&format!(": {} devices", number(self.done))),
+            None if self.done > 0 => line.push_str(&format!(": {}", count(self.done, "device", "devices"))),
             None => {}
         }
         if !self.note.is_empty() {

@@ -45,6 +45,26 @@ pub fn number(n: u64) -> String {
     out
 }
 
+/// Words with a sign such as `, ` between them, in lines of at most `width` characters; a longer word has a line of its
+/// own. The sign stays at the end of a line that is not the last.
+#[must_use]
+pub fn wrap(words: &[&str], sign: &str, width: usize) -> Vec<String> {
+    let length = |it: &str| it.chars().count();
+    let mut lines: Vec<String> = Vec::new();
+    for (i, word) in words.iter().enumerate() {
+        let end = if i + 1 < words.len() { sign.trim_end() } else { "" };
+        match lines.last_mut() {
+            Some(line) if length(line) + 1 + length(word) + length(end) <= width => {
+                line.push(' ');
+                line.push_str(word);
+                line.push_str(end);
+            }
+            _ => lines.push(format!("{word}{end}")),
+        }
+    }
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,5 +85,14 @@ mod tests {
         assert_eq!(number(1_234_567), "1,234,567");
         assert_eq!(count(1, "device", "devices"), "1 device");
         assert_eq!(count(5, "device", "devices"), "5 devices");
+    }
+
+    #[test]
+    fn words_stay_whole() {
+        assert_eq!(
+            wrap(&["one", "two", "three", "far too long", "x"], ", ", 10),
+            ["one, two,", "three,", "far too long,", "x"]
+        );
+        assert!(wrap(&[], ", ", 10).is_empty());
     }
 }

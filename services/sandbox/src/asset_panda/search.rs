@@ -18,6 +18,8 @@ struct Filter {
     operator: Operator,
     /// The value as the column would keep it, if it can be one.
     value: Option<Value>,
+    /// The same as JSON text; empty if it cannot be one.
+    json: String,
     /// The value as text, without case.
     text: String,
 }
@@ -107,10 +109,12 @@ fn read_filters(collection: &Collection, selection: &Value, faults: &AssetPandaF
             other => return Err(format!("unknown operator {other}")),
         };
         let sent = &filter["value"];
+        let value = value::accept(&collection.columns[column], sent, faults).ok();
         Ok(Filter {
             column,
             operator: if faults.loose_search { Operator::Contains } else { operator },
-            value: value::accept(&collection.columns[column], sent, faults).ok(),
+            json: value.as_ref().map(Value::to_string).unwrap_or_default(),
+            value,
             text: plain_text(&sent.to_string()).to_lowercase(),
         })
     };
@@ -182,7 +186,7 @@ impl Filter {
     }
 
     fn equals(&self, cell: &str) -> bool {
-        self.value.as_ref().is_some_and(|value| value.to_string() == cell)
+        self.json == cell
     }
 
     /// How a cell's text stands to the wanted value: as numbers if both are, else as text.

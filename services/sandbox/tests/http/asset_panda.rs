@@ -220,7 +220,8 @@ async fn the_documented_limit_holds_in_any_window_by_default() {
     assert_eq!(refused.status(), 429);
     let wait: u64 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
     assert!((50..=60).contains(&wait), "{wait}");
-    world.faults(json!({"asset_panda": {"rate_limit": {"retry_after": "none"}}})).await;
+    world.faults(json!({"asset_panda": {"rate_limit": {"limit": 3, "retry_after": "none"}}})).await;
     let refused = world.panda(Method::GET, "/accounts").send().await.unwrap();
+    assert_eq!(refused.status(), 429);
     assert!(refused.headers().get("retry-after").is_none());
 }

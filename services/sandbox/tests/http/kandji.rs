@@ -285,9 +285,9 @@ async fn the_documented_limits_hold_by_default_and_say_what_is_left() {
     let wait: u64 = header(&refused, "Retry-After").parse().unwrap();
     assert!((1..=3_600).contains(&wait));
     assert_eq!(body(refused).await["message"], "API rate limit exceeded");
-    world.faults(json!({"kandji": {"rate_limit": {"retry_after": "date"}}})).await;
+    world.faults(json!({"kandji": {"rate_limit": {"per_hour": 3, "retry_after": "date"}}})).await;
     assert!(header(&world.kandji("devices").await, "Retry-After").ends_with(" GMT"));
-    world.faults(json!({"kandji": {"rate_limit": {"retry_after": "none"}}})).await;
+    world.faults(json!({"kandji": {"rate_limit": {"per_hour": 3, "retry_after": "none"}}})).await;
     assert!(world.kandji("devices").await.headers().get("Retry-After").is_none());
     world.faults(json!({"kandji": {"rate_limit": false}})).await;
     let free = world.kandji("devices").await;

@@ -268,7 +268,7 @@ impl<'a> Deciding<'a> {
                 "ADOPTED" => self.counts.adopted += 1,
                 _ => self.counts.updated += 1,
             }
-            self.done(row, super::apply::outcome(&plan.outcome), record_id, Some(listed));
+            self.done(row, super::confirm::outcome(&plan.outcome), record_id, Some(listed));
             return;
         }
         let step = if record_id.is_some() { Step::Update } else { Step::Create };

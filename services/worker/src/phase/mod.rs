@@ -1,6 +1,8 @@
 //! The phases of a sync (DESIGN 3), one file each.
 
 pub(crate) mod apply;
+mod batch;
+mod confirm;
 pub(crate) mod decide;
 pub(crate) mod lookup;
 pub(crate) mod read;

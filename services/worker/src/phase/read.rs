@@ -61,7 +61,7 @@ async fn crawl_devices(run: &mut Run, crawl: &mut Crawl) -> Result<(), Halt> {
             take_page(run, crawl, &projector, offset, &page).await?;
             continue;
         }
-        if !run.deadline.is_up() {
+        if run.may_go_on() {
             for offset in wanted {
                 if held.contains_key(&offset) || !in_flight.insert(offset) {
                     continue;

@@ -4,7 +4,7 @@
 use pandaport_import::{RejectReason, same};
 use pandaport_store::engine::{CountDeltas, IntentRow, Op, Rejection, Step};
 
-use super::apply::{LinkOf, confirmed_link};
+use super::confirm::{LinkOf, confirmed_link};
 use super::lookup::{GROUP, look_up, text_of};
 use crate::halt::Halt;
 use crate::plan::{FoundSet, IntentPayload, parse};

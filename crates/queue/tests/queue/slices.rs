@@ -1,86 +1,14 @@
-//! The queue on a real SQLite file: what is promised of jobs, also when processes are killed.
+//! Jobs and their slices within one process.
 
-#![allow(clippy::unwrap_used)]
-
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use pandaport_queue::{Behind, JobContext, Queue, ServeConfig, SliceEnd, SyncJob, Urgency};
-use pandaport_store::{Micros, Store, SyncId};
+use pandaport_queue::{Behind, JobContext, ServeConfig, SliceEnd, SyncJob, Urgency};
+use pandaport_store::Micros;
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
-/// What may take this long at most, however loaded the machine is.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-struct Site {
-    store: Store,
-    queue: Queue,
-    shutdown: CancellationToken,
-    directory: tempfile::TempDir,
-}
-
-async fn site() -> Site {
-    let directory = tempfile::tempdir().unwrap();
-    let store = open(directory.path()).await;
-    let queue = Queue::new(&store).unwrap();
-    Site { store, queue, shutdown: CancellationToken::new(), directory }
-}
-
-async fn open(directory: &Path) -> Store {
-    let store = Store::create(&url(directory)).await.unwrap();
-    pandaport_queue::migrate(&store).await.unwrap();
-    pandaport_queue::check_schema(&store).await.unwrap();
-    store
-}
-
-fn url(directory: &Path) -> String {
-    format!("sqlite://{}", directory.join("test.db").display())
-}
-
-fn config() -> ServeConfig {
-    ServeConfig::new(2, Duration::from_secs(20), Duration::from_secs(5))
-}
-
-fn behind(sync_id: SyncId) -> Behind {
-    Behind { sync_id, urgency: Urgency::Interactive, traceparent: None, not_before: None }
-}
-
-fn sync_id() -> SyncId {
-    SyncId::new(Micros::now())
-}
-
-impl Site {
-    async fn enqueue(&self, sync_id: SyncId) {
-        let mut tx = self.store.begin_write().await.unwrap();
-        self.queue.enqueue(&mut tx, &behind(sync_id)).await.unwrap();
-        tx.commit().await.unwrap();
-    }
-
-    /// Until nothing is left to be worked.
-    async fn drained(&self) {
-        eventually(async || {
-            let depth = self.queue.depth(Micros::now()).await.unwrap();
-            depth.waiting == 0 && depth.running == 0
-        })
-        .await;
-    }
-}
-
-async fn eventually(mut condition: impl AsyncFnMut() -> bool) {
-    let begin = Instant::now();
-    while !condition().await {
-        assert!(begin.elapsed() < PATIENCE, "it never came true");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
-async fn next<T>(events: &mut mpsc::UnboundedReceiver<T>) -> T {
-    tokio::time::timeout(PATIENCE, events.recv()).await.expect("it never came").unwrap()
-}
+use crate::{PATIENCE, behind, config, eventually, next, site, sync_id};
 
 #[tokio::test]
 async fn a_job_is_there_when_its_transaction_commits_and_gone_with_a_rollback() {
@@ -168,6 +96,48 @@ async fn a_slice_that_is_not_the_last_is_followed_by_the_next_one() {
     site.shutdown.cancel();
     serving.stopped().await.unwrap();
     assert!(slices.try_recv().is_err());
+}
+
+/// All of a process's writes share one connection, first come, first served.
+#[tokio::test]
+async fn writers_that_never_pause_do_not_starve_the_queue() {
+    let site = site().await;
+    let (seen, mut slices) = mpsc::unbounded_channel();
+    let count = Arc::new(AtomicUsize::new(0));
+    let serving = site
+        .queue
+        .serve(config(), site.shutdown.clone(), move |_: SyncJob, _| {
+            let n = count.fetch_add(1, Ordering::SeqCst);
+            seen.send(Instant::now()).unwrap();
+            async move { if n < 5 { SliceEnd::Again(Duration::ZERO) } else { SliceEnd::Done } }
+        })
+        .await
+        .unwrap();
+    let writers: Vec<_> = (0..4)
+        .map(|_| {
+            let store = site.store.clone();
+            tokio::spawn(async move {
+                loop {
+                    let tx = store.begin_write().await.unwrap();
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    tx.commit().await.unwrap();
+                }
+            })
+        })
+        .collect();
+    let mut last = Instant::now();
+    site.enqueue(sync_id()).await;
+    let mut slowest = Duration::ZERO;
+    for _ in 0..6 {
+        let slice = next(&mut slices).await;
+        slowest = slowest.max(slice - last);
+        last = slice;
+    }
+    eprintln!("slowest slice beside busy writers: {slowest:?}");
+    assert!(slowest < Duration::from_secs(3), "{slowest:?}");
+    writers.iter().for_each(tokio::task::JoinHandle::abort);
+    site.shutdown.cancel();
+    serving.stopped().await.unwrap();
 }
 
 /// Up to 5 s River makes the job available at once; beyond, its leader must wake it.
@@ -386,17 +356,6 @@ async fn a_job_of_a_newer_program_is_left_alone() {
 }
 
 #[tokio::test]
-async fn processes_that_migrate_at_once_find_one_schema() {
-    let directory = tempfile::tempdir().unwrap();
-    let children: Vec<Child> = (0..4).map(|_| child("child_migrates", directory.path())).collect();
-    for mut child in children {
-        assert!(child.wait().unwrap().success());
-    }
-    let store = Store::connect(&url(directory.path())).await.unwrap();
-    pandaport_queue::check_schema(&store).await.unwrap();
-}
-
-#[tokio::test]
 async fn a_newer_schema_is_refused_and_left_as_it_is() {
     let site = site().await;
     let pandaport_store::Pool::Sqlite { write, .. } = site.store.pool() else { unreachable!() };
@@ -404,119 +363,4 @@ async fn a_newer_schema_is_refused_and_left_as_it_is() {
     let refused = pandaport_queue::check_schema(&site.store).await.unwrap_err().to_string();
     assert!(refused.contains("999") && refused.contains("newer program"), "{refused}");
     assert!(pandaport_queue::migrate(&site.store).await.is_err());
-}
-
-/// The program is killed in the middle of a slice; the next one is alone on the file, as `up` is.
-#[tokio::test]
-async fn after_a_kill_a_program_alone_goes_on_at_once() {
-    let site = site().await;
-    let id = sync_id();
-    site.enqueue(id).await;
-    kill_in_slice(site.directory.path()).await;
-
-    let begin = Instant::now();
-    let mut tx = site.store.begin_write().await.unwrap();
-    site.queue.start_over(&mut tx).await.unwrap();
-    site.queue.enqueue(&mut tx, &behind(id)).await.unwrap();
-    tx.commit().await.unwrap();
-    // Paused longer than River keeps without its leader: this program must lead by then.
-    let pause = Duration::from_secs(7);
-    let (seen, mut slices) = mpsc::unbounded_channel();
-    let count = Arc::new(AtomicUsize::new(0));
-    let serving = site
-        .queue
-        .serve(config(), site.shutdown.clone(), move |job: SyncJob, _| {
-            let n = count.fetch_add(1, Ordering::SeqCst);
-            seen.send(job.sync_id).unwrap();
-            async move { if n == 0 { SliceEnd::Again(pause) } else { SliceEnd::Done } }
-        })
-        .await
-        .unwrap();
-    assert_eq!(next(&mut slices).await, id);
-    let resumed = begin.elapsed();
-    assert_eq!(next(&mut slices).await, id);
-    let again = begin.elapsed() - resumed;
-    eprintln!("resumed after {resumed:?}, and again after {again:?}");
-    assert!(resumed < Duration::from_secs(3), "{resumed:?}");
-    assert!(again < pause + Duration::from_secs(2), "{again:?}");
-    site.drained().await;
-    site.shutdown.cancel();
-    serving.stopped().await.unwrap();
-    assert!(slices.try_recv().is_err(), "the killed program's own job was still there");
-}
-
-/// One worker of several is killed: nobody can start over, the rescue does it.
-#[tokio::test]
-async fn a_killed_workers_job_is_rescued() {
-    let site = site().await;
-    let id = sync_id();
-    site.enqueue(id).await;
-    kill_in_slice(site.directory.path()).await;
-    let begin = Instant::now();
-    let (seen, mut slices) = mpsc::unbounded_channel();
-    let config = ServeConfig { job_timeout: Duration::from_secs(2), rescue_every: Duration::from_secs(1), ..config() };
-    let serving = site
-        .queue
-        .serve(config, site.shutdown.clone(), move |job: SyncJob, _| {
-            seen.send(job.sync_id).unwrap();
-            async { SliceEnd::Done }
-        })
-        .await
-        .unwrap();
-    assert_eq!(next(&mut slices).await, id);
-    eprintln!("rescued after {:?}", begin.elapsed());
-    // The killed one may have led: its lease is 15 s, bids are 5 s apart, the rescuer runs within 2 s.
-    assert!(begin.elapsed() < Duration::from_secs(30), "{:?}", begin.elapsed());
-    site.shutdown.cancel();
-    serving.stopped().await.unwrap();
-}
-
-/// Runs a worker as a process of its own and kills it in the middle of a slice.
-async fn kill_in_slice(directory: &Path) {
-    let mut child = child("child_serves", directory);
-    let mark = directory.join("begun");
-    eventually(async || mark.exists()).await;
-    child.kill().unwrap();
-    child.wait().unwrap();
-}
-
-/// This very program, running one of the ignored tests below as a process of its own.
-fn child(test: &str, directory: &Path) -> Child {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", test])
-        .env("TEST_DIRECTORY", directory)
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap()
-}
-
-fn directory_of_child() -> Option<std::path::PathBuf> {
-    std::env::var_os("TEST_DIRECTORY").map(Into::into)
-}
-
-#[tokio::test]
-#[ignore = "run by others as a process of its own"]
-async fn child_migrates() {
-    let Some(directory) = directory_of_child() else { return };
-    open(&directory).await;
-}
-
-#[tokio::test]
-#[ignore = "run by others as a process of its own"]
-async fn child_serves() {
-    let Some(directory) = directory_of_child() else { return };
-    let queue = Queue::new(&open(&directory).await).unwrap();
-    let serving = queue
-        .serve(config(), CancellationToken::new(), move |_: SyncJob, _| {
-            let mark = directory.join("begun");
-            async move {
-                // It is killed in the middle of a slice, as the leader.
-                tokio::time::sleep(Duration::from_millis(500)).await;
-                std::fs::write(mark, "").unwrap();
-                std::future::pending().await
-            }
-        })
-        .await
-        .unwrap();
-    serving.stopped().await.unwrap();
 }

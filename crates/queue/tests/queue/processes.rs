@@ -1,0 +1,140 @@
+//! Several processes on one database, and what is left of one that was killed.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use pandaport_queue::{Queue, ServeConfig, SliceEnd, SyncJob};
+use pandaport_store::Store;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::{behind, config, eventually, next, open, site, sync_id, url};
+
+#[tokio::test]
+async fn processes_that_migrate_at_once_find_one_schema() {
+    let directory = tempfile::tempdir().unwrap();
+    let children: Vec<Child> = (0..4).map(|_| child("processes::child_migrates", directory.path())).collect();
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+    let store = Store::connect(&url(directory.path())).await.unwrap();
+    pandaport_queue::check_schema(&store).await.unwrap();
+}
+
+/// The program is killed in the middle of a slice; the next one is alone on the file, as `up` is.
+#[tokio::test]
+async fn after_a_kill_a_program_alone_goes_on_at_once() {
+    let site = site().await;
+    let id = sync_id();
+    site.enqueue(id).await;
+    kill_in_slice(site.directory.path()).await;
+
+    let begin = Instant::now();
+    let mut tx = site.store.begin_write().await.unwrap();
+    site.queue.start_over(&mut tx).await.unwrap();
+    site.queue.enqueue(&mut tx, &behind(id)).await.unwrap();
+    tx.commit().await.unwrap();
+    // Paused longer than River keeps without its leader: this program must lead by then.
+    let pause = Duration::from_secs(7);
+    let (seen, mut slices) = mpsc::unbounded_channel();
+    let count = Arc::new(AtomicUsize::new(0));
+    let serving = site
+        .queue
+        .serve(config(), site.shutdown.clone(), move |job: SyncJob, _| {
+            let n = count.fetch_add(1, Ordering::SeqCst);
+            seen.send(job.sync_id).unwrap();
+            async move { if n == 0 { SliceEnd::Again(pause) } else { SliceEnd::Done } }
+        })
+        .await
+        .unwrap();
+    assert_eq!(next(&mut slices).await, id);
+    let resumed = begin.elapsed();
+    assert_eq!(next(&mut slices).await, id);
+    let again = begin.elapsed() - resumed;
+    eprintln!("resumed after {resumed:?}, and again after {again:?}");
+    assert!(resumed < Duration::from_secs(3), "{resumed:?}");
+    assert!(again < pause + Duration::from_secs(2), "{again:?}");
+    site.drained().await;
+    site.shutdown.cancel();
+    serving.stopped().await.unwrap();
+    assert!(slices.try_recv().is_err(), "the killed program's own job was still there");
+}
+
+/// One worker of several is killed: nobody can start over, the rescue does it.
+#[tokio::test]
+async fn a_killed_workers_job_is_rescued() {
+    let site = site().await;
+    let id = sync_id();
+    site.enqueue(id).await;
+    kill_in_slice(site.directory.path()).await;
+    let begin = Instant::now();
+    let (seen, mut slices) = mpsc::unbounded_channel();
+    let config = ServeConfig { job_timeout: Duration::from_secs(2), rescue_every: Duration::from_secs(1), ..config() };
+    let serving = site
+        .queue
+        .serve(config, site.shutdown.clone(), move |job: SyncJob, _| {
+            seen.send(job.sync_id).unwrap();
+            async { SliceEnd::Done }
+        })
+        .await
+        .unwrap();
+    assert_eq!(next(&mut slices).await, id);
+    eprintln!("rescued after {:?}", begin.elapsed());
+    // The killed one may have led: its lease is 15 s, bids are 5 s apart, the rescuer runs within 2 s.
+    assert!(begin.elapsed() < Duration::from_secs(30), "{:?}", begin.elapsed());
+    site.shutdown.cancel();
+    serving.stopped().await.unwrap();
+}
+
+/// Runs a worker as a process of its own and kills it in the middle of a slice.
+async fn kill_in_slice(directory: &Path) {
+    let mut child = child("processes::child_serves", directory);
+    let mark = directory.join("begun");
+    eventually(async || mark.exists()).await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+/// This very program, running one of the ignored tests below as a process of its own.
+fn child(test: &str, directory: &Path) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", test])
+        .env("TEST_DIRECTORY", directory)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn directory_of_child() -> Option<std::path::PathBuf> {
+    std::env::var_os("TEST_DIRECTORY").map(Into::into)
+}
+
+#[tokio::test]
+#[ignore = "run by others as a process of its own"]
+async fn child_migrates() {
+    let Some(directory) = directory_of_child() else { return };
+    open(&directory).await;
+}
+
+#[tokio::test]
+#[ignore = "run by others as a process of its own"]
+async fn child_serves() {
+    let Some(directory) = directory_of_child() else { return };
+    let queue = Queue::new(&open(&directory).await).unwrap();
+    let serving = queue
+        .serve(config(), CancellationToken::new(), move |_: SyncJob, _| {
+            let mark = directory.join("begun");
+            async move {
+                // It is killed in the middle of a slice, as the leader.
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                std::fs::write(mark, "").unwrap();
+                std::future::pending().await
+            }
+        })
+        .await
+        .unwrap();
+    serving.stopped().await.unwrap();
+}

@@ -1,0 +1,166 @@
+//! A control plane in front of a sandbox.
+
+use std::time::Duration;
+
+use pandaport_api::v1 as proto;
+use pandaport_api::v1::control_plane_service_client::ControlPlaneServiceClient;
+use pandaport_control_plane::{ControlPlane, Parts, ServeError, serve};
+use pandaport_outbound::{AllowedHosts, HttpSettings, Outbound};
+use pandaport_queue::Queue;
+use pandaport_runtime::{Readiness, Shutdown};
+use pandaport_sandbox::{Faults, Sandbox, SandboxConfig};
+use pandaport_store::{Keyring, Store};
+use pandaport_upstream::{BudgetSettings, Upstream};
+use tonic::transport::Channel;
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+
+/// A running control plane, its sandbox and a client of it.
+pub(crate) struct House {
+    pub(crate) client: ControlPlaneServiceClient<Channel>,
+    pub(crate) channel: Channel,
+    pub(crate) sandbox: Sandbox,
+    pub(crate) store: Store,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) readiness: Readiness,
+    pub(crate) served: tokio::task::JoinHandle<Result<(), ServeError>>,
+    _folder: tempfile::TempDir,
+}
+
+impl House {
+    pub(crate) async fn new() -> Self {
+        Self::with(SandboxConfig::default(), "").await
+    }
+
+    /// `more_hosts` are allowed besides the sandbox's own.
+    pub(crate) async fn with(config: SandboxConfig, more_hosts: &str) -> Self {
+        let faults = config.faults.clone().without_rate_limits();
+        let sandbox = Sandbox::start(SandboxConfig { faults, ..config }).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("test.db").display());
+        let store = Store::create(&url).await.unwrap();
+        pandaport_queue::migrate(&store).await.unwrap();
+        let store = store.unlock(Keyring::new(&[Keyring::generate()]).unwrap()).await.unwrap();
+
+        let hosts = format!("{},{},{more_hosts}", host(sandbox.kandji_url()), host(sandbox.asset_panda_url()));
+        let allowed: AllowedHosts = hosts.parse().unwrap();
+        let settings = HttpSettings { timeout: Duration::from_secs(2), retries: 0, ..HttpSettings::default() };
+        let http = Outbound::new(settings).unwrap();
+        let upstream = Upstream::new(store.clone(), http, allowed, BudgetSettings::off());
+
+        let shutdown = Shutdown::by_hand();
+        let readiness = Readiness::new(&shutdown);
+        let parts =
+            Parts { store: store.clone(), queue: Queue::new(&store).unwrap(), upstream, shutdown: shutdown.clone() };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let grace = Duration::from_secs(5);
+        let served =
+            tokio::spawn(serve(ControlPlane::new(parts), listener, readiness.clone(), shutdown.clone(), grace));
+        let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
+        let client = ControlPlaneServiceClient::new(channel.clone());
+        Self { client, channel, sandbox, store, shutdown, readiness, served, _folder: folder }
+    }
+
+    pub(crate) fn faults(&self, json: &str) {
+        self.sandbox.set_faults(Faults::parse(json).unwrap().without_rate_limits());
+    }
+
+    /// Good settings of a new connection.
+    pub(crate) fn settings(&self) -> proto::ConfigureConnectionRequest {
+        let ready = self.sandbox.ready();
+        proto::ConfigureConnectionRequest {
+            display_name: "Example Org".into(),
+            kandji: Some(proto::KandjiSettings {
+                base_url: ready.kandji_url.clone(),
+                api_token: ready.credentials.kandji_token.clone(),
+            }),
+            asset_panda: Some(proto::AssetPandaSettings {
+                base_url: ready.asset_panda_url.clone(),
+                access_key_id: ready.credentials.access_key_id.clone(),
+                access_key_secret: ready.credentials.access_key_secret.clone(),
+                ..Default::default()
+            }),
+            ..Default::default()
+        }
+    }
+
+    pub(crate) async fn configure(
+        &mut self,
+        request: proto::ConfigureConnectionRequest,
+    ) -> Result<proto::ConfigureConnectionResponse, Status> {
+        self.client.configure_connection(request).await.map(tonic::Response::into_inner)
+    }
+
+    /// A VERIFIED connection; gives its id.
+    pub(crate) async fn connection(&mut self) -> String {
+        let request = proto::ConfigureConnectionRequest { verify: true, ..self.settings() };
+        self.configure(request).await.unwrap().connection.unwrap().connection_id
+    }
+
+    pub(crate) async fn test(&mut self, connection_id: &str) -> proto::TestConnectionResponse {
+        let request = proto::TestConnectionRequest { connection_id: connection_id.to_owned() };
+        self.client.test_connection(request).await.unwrap().into_inner()
+    }
+
+    /// The id of a column of a collection, by their names.
+    pub(crate) async fn column(&mut self, connection_id: &str, collection: &str, column: &str) -> String {
+        let request = proto::ListColumnsRequest {
+            connection_id: connection_id.to_owned(),
+            collection_id: self.sandbox.ready().collections[collection].clone(),
+        };
+        let columns = self.client.list_columns(request).await.unwrap().into_inner().columns;
+        columns.into_iter().find(|it| it.display_name == column).unwrap().column_id
+    }
+
+    /// A good mapping into "ITAM": the serial number identifies, and the model goes along.
+    pub(crate) fn mapping(&self, connection_id: &str) -> proto::CreateMappingRequest {
+        let columns = &self.sandbox.ready().columns;
+        let mapping = proto::Mapping {
+            display_name: "Kandji Device Import".into(),
+            collection_id: self.sandbox.ready().collection_id.clone(),
+            identifier: Some(proto::Identifier {
+                source_field: "serial_number".into(),
+                column_id: columns["Serial Number"].clone(),
+            }),
+            fields: vec![pair("model", &columns["Model"])],
+            ..Default::default()
+        };
+        proto::CreateMappingRequest {
+            connection_id: connection_id.to_owned(),
+            mapping: Some(mapping),
+            ..Default::default()
+        }
+    }
+
+    pub(crate) async fn create(
+        &mut self,
+        request: proto::CreateMappingRequest,
+    ) -> Result<proto::CreateMappingResponse, Status> {
+        self.client.create_mapping(request).await.map(tonic::Response::into_inner)
+    }
+
+    /// A connection with a mapping and its first sync, queued.
+    pub(crate) async fn mapped(&mut self) -> (String, proto::Mapping, proto::Sync) {
+        let connection_id = self.connection().await;
+        let request = self.mapping(&connection_id);
+        let created = self.create(request).await.unwrap();
+        (connection_id, created.mapping.unwrap(), created.sync.unwrap())
+    }
+}
+
+pub(crate) fn pair(source_field: &str, column_id: &str) -> proto::FieldPair {
+    proto::FieldPair { source_field: source_field.into(), column_id: column_id.into(), ..Default::default() }
+}
+
+pub(crate) fn host(url: &str) -> &str {
+    url.trim_start_matches("http://").trim_end_matches('/')
+}
+
+/// The code of a refusal, its reason, and its violations as `field: reason`.
+pub(crate) fn refusal(status: &Status) -> (Code, String, Vec<String>) {
+    let reason = status.get_details_error_info().map(|it| it.reason).unwrap_or_default();
+    let violations = status.get_details_bad_request().map(|it| it.field_violations).unwrap_or_default();
+    let violations = violations.into_iter().map(|it| format!("{}: {}", it.field, it.reason)).collect();
+    (status.code(), reason, violations)
+}

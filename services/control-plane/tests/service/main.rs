@@ -1,0 +1,10 @@
+//! The service as its callers see it: over a real socket, on a real database, in front of the sandbox. No worker runs.
+
+#![allow(clippy::unwrap_used)]
+
+mod connections;
+mod house;
+mod mappings;
+mod serving;
+mod syncs;
+mod test_connection;

@@ -1,0 +1,250 @@
+//! What the answer to a batch means for each of its rows: link, record and counters, as changes to be kept in one
+//! transaction (rules 3, 4, 5).
+
+use pandaport_asset_panda::RowResult;
+use pandaport_import::identifier_key;
+use pandaport_outbound::{Effect, ErrorKind, SendError};
+use pandaport_store::Micros;
+use pandaport_store::engine::{CountDeltas, LinkPut, Op, ReadyRow, Rejection, Step};
+
+use super::batch::{Outgoing, Sent, intent};
+use crate::halt::{Api, Halt};
+use crate::plan::{IntentPayload, WritePlan, json};
+use crate::run::Run;
+
+/// Creates in a row that may go unanswered. One lost answer is no outage: its rows wait for their look-up while others
+/// go on. But a server that answers nothing must not be sent the whole fleet.
+const UNANSWERED: u32 = 3;
+
+/// The link that a confirmed write leaves.
+pub(crate) fn confirmed_link(run: &Run, payload: &IntentPayload, of: LinkOf<'_>, record_id: String) -> LinkPut {
+    let passengers = run.spec.pairs.iter().any(|pair| pair.write_rule == pandaport_import::WriteRule::Passenger);
+    LinkPut {
+        device_id: of.device_id.to_owned(),
+        fingerprint: payload.fingerprint.clone(),
+        last_enrollment: payload.last_enrollment,
+        last_check_in: payload.last_check_in,
+        passenger_time: passengers.then(|| run.now()),
+        dirty: false,
+        serial_number: of.serial_number.map(ToOwned::to_owned),
+        identifier: of.identifier.to_owned(),
+        identifier_key: identifier_key(of.identifier),
+        record_id,
+        cells: json(&payload.plan.baseline),
+        forms: json(&payload.plan.forms),
+        created_by_us: of.created.then_some(true),
+        confirmed_time: Some(run.now()),
+        seen: of.seen,
+    }
+}
+
+/// Whose link it is.
+pub(crate) struct LinkOf<'a> {
+    pub(crate) device_id: &'a str,
+    pub(crate) serial_number: Option<&'a str>,
+    pub(crate) identifier: &'a str,
+    pub(crate) created: bool,
+    pub(crate) seen: bool,
+}
+
+/// Answers being turned into what they mean for each row.
+pub(super) struct Confirming<'a> {
+    pub(super) run: &'a Run,
+    pub(super) ops: Vec<Op>,
+    pub(super) counts: CountDeltas,
+    pub(super) halt: Option<Halt>,
+    /// Creates that went unanswered since the last answer.
+    pub(super) unanswered: u32,
+}
+
+impl Confirming<'_> {
+    pub(super) async fn batch(&mut self, sent: Sent) -> Result<(), Halt> {
+        let Sent { batch, result } = sent;
+        match result {
+            Ok(results) => {
+                self.unanswered = 0;
+                for ((row, plan), result) in batch.rows.iter().zip(results) {
+                    if batch.create {
+                        self.created(row, plan, result);
+                    } else {
+                        self.updated(row, plan, result).await?;
+                    }
+                }
+            }
+            Err(error) => self.whole(&batch, &error),
+        }
+        Ok(())
+    }
+
+    /// The call failed as a whole.
+    fn whole(&mut self, batch: &Outgoing, error: &SendError) {
+        let refused = error.effect == Effect::NotApplied && matches!(error.kind, ErrorKind::Refused | ErrorKind::NotFound);
+        if refused && batch.rows.len() == 1 {
+            let (row, _) = &batch.rows[0];
+            self.reject(row, batch.create, error.message.clone());
+            return;
+        }
+        for (row, _) in &batch.rows {
+            let device_id = row.device_id.clone();
+            let step = match (batch.create, refused, error.effect) {
+                // One bad row may have spoilt the batch: each goes again on its own (rule 5).
+                (true, true, _) => Step::CreateAlone,
+                (false, true, _) => Step::UpdateAlone,
+                (true, _, Effect::Unclear) => Step::Unclear,
+                (true, _, Effect::NotSent | Effect::NotApplied) => Step::Create,
+                // An update changes nothing twice: it goes again.
+                (false, _, _) => Step::Update,
+            };
+            if batch.create && step != Step::Unclear {
+                self.ops.push(Op::DropIntent { device_id: device_id.clone() });
+            }
+            self.ops.push(Op::Step { device_id, step });
+        }
+        if refused || self.halt.is_some() {
+            return;
+        }
+        let halt = Halt::from_call(Api::AssetPanda, error);
+        if batch.create && error.effect == Effect::Unclear && error.kind != ErrorKind::ServerError {
+            self.unanswered += 1;
+            if self.unanswered < UNANSWERED {
+                return;
+            }
+        }
+        self.halt = Some(halt);
+    }
+
+    fn created(&mut self, row: &ReadyRow, plan: &WritePlan, result: RowResult) {
+        let device_id = row.device_id.clone();
+        match result {
+            RowResult::Done { record_id: Some(record_id) } => {
+                self.confirm(row, plan, true, record_id.clone());
+                self.ops.push(Op::DropIntent { device_id });
+                self.counts.created += 1;
+            }
+            RowResult::Done { record_id: None } => {
+                // Written, under an id we learn by looking: it is never created again.
+                let next = self.run.settle.first().copied().unwrap_or_default();
+                self.ops.push(Op::LookAgain {
+                    device_id: device_id.clone(),
+                    looks: 0,
+                    next_look_time: self.run.now().plus(next),
+                    applied: true,
+                });
+                self.ops.push(Op::Step { device_id, step: Step::Unclear });
+            }
+            RowResult::Refused { message } if pandaport_asset_panda::assumptions::says_not_unique(&message) => {
+                let mut intent = intent(self.run, row, plan, self.run.now(), Some(message));
+                intent.next_look_time = self.run.now();
+                self.ops.push(Op::PutIntent(Box::new(intent)));
+                self.ops.push(Op::Step { device_id, step: Step::Unclear });
+            }
+            RowResult::Refused { message } => self.reject(row, true, message),
+            RowResult::Unclear { .. } => self.ops.push(Op::Step { device_id, step: Step::Unclear }),
+        }
+    }
+
+    async fn updated(&mut self, row: &ReadyRow, plan: &WritePlan, result: RowResult) -> Result<(), Halt> {
+        let device_id = row.device_id.clone();
+        match result {
+            RowResult::Done { .. } => {
+                self.confirm(row, plan, false, row.record_id.clone().unwrap_or_default());
+                if plan.outcome == "ADOPTED" {
+                    self.counts.adopted += 1;
+                } else {
+                    self.counts.updated += 1;
+                }
+            }
+            RowResult::Refused { message } => {
+                // Rule 13: only the record's own GET says that it is gone.
+                let record_id = row.record_id.clone().unwrap_or_default();
+                match self.run.asset_panda.record(&self.run.slice.row.collection_id, &record_id).await {
+                    Ok(Some(_)) => self.reject(row, false, message),
+                    Ok(None) => {
+                        self.ops.push(Op::ClearRecord { device_id: device_id.clone() });
+                        self.ops.push(Op::Step { device_id, step: Step::LookUp });
+                    }
+                    Err(error) => {
+                        self.ops.push(Op::Step { device_id, step: Step::Update });
+                        self.halt.get_or_insert(Halt::from_call(Api::AssetPanda, &error));
+                    }
+                }
+            }
+            RowResult::Unclear { message } => {
+                self.ops.push(Op::Step { device_id, step: Step::Update });
+                self.halt.get_or_insert(Halt::Outage { api: Api::AssetPanda, message });
+            }
+        }
+        Ok(())
+    }
+
+    fn confirm(&mut self, row: &ReadyRow, plan: &WritePlan, created: bool, record_id: String) {
+        let payload = IntentPayload {
+            plan: plan.clone(),
+            fingerprint: row.fingerprint.clone(),
+            last_enrollment: row.last_enrollment,
+            last_check_in: row.last_check_in,
+            refused: None,
+        };
+        let of = LinkOf {
+            device_id: &row.device_id,
+            serial_number: row.serial_number.as_deref(),
+            identifier: row.identifier.as_deref().unwrap_or_default(),
+            created,
+            seen: true,
+        };
+        self.ops.push(Op::PutLink(Box::new(confirmed_link(self.run, &payload, of, record_id.clone()))));
+        self.ops.push(Op::Done {
+            device_id: row.device_id.clone(),
+            outcome: outcome(&plan.outcome),
+            reason: None,
+            message: None,
+            record_id: Some(record_id),
+            changes: None,
+        });
+    }
+
+    fn reject(&mut self, row: &ReadyRow, create: bool, message: String) {
+        self.counts.rejected += 1;
+        self.ops.extend(refused(row, create, message, self.run.now()));
+    }
+}
+
+/// What a refusal leaves: the server's words, and a quarantine (rule 5).
+fn refused(row: &ReadyRow, create: bool, message: String, now: Micros) -> Vec<Op> {
+    let reason = pandaport_import::RejectReason::RefusedByAssetPanda.as_str();
+    let mut ops = Vec::new();
+    if create {
+        ops.push(Op::DropIntent { device_id: row.device_id.clone() });
+    }
+    ops.push(Op::RejectLink(Box::new(Rejection {
+        device_id: row.device_id.clone(),
+        fingerprint: row.fingerprint.clone(),
+        last_enrollment: row.last_enrollment,
+        last_check_in: row.last_check_in,
+        serial_number: row.serial_number.clone(),
+        identifier: row.identifier.clone(),
+        identifier_key: row.identifier_key.clone(),
+        quarantined: true,
+        reason,
+        message: message.clone(),
+        time: now,
+    })));
+    ops.push(Op::Done {
+        device_id: row.device_id.clone(),
+        outcome: "REJECTED",
+        reason: Some(reason),
+        message: Some(message),
+        record_id: row.record_id.clone(),
+        changes: None,
+    });
+    ops
+}
+
+/// The outcome's name as the store takes it.
+pub(crate) fn outcome(name: &str) -> &'static str {
+    match name {
+        "CREATED" => "CREATED",
+        "ADOPTED" => "ADOPTED",
+        _ => "UPDATED",
+    }
+}

@@ -1,0 +1,133 @@
+//! `kill -9` at many moments: the sync goes on by itself after a start, and each device ends up there exactly once.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::harness::caller::{counts, is_final};
+use crate::harness::installation::Installation;
+use crate::harness::journey::{PATIENCE, begin_import};
+use crate::harness::moments::Moments;
+use crate::harness::scene::{Scene, assert_succeeded};
+use crate::harness::wait::{until, until_so};
+
+const DEVICES: u32 = 300;
+/// How many calls a run gets to make at most before it is killed.
+const CALLS_BETWEEN: u64 = 10;
+
+/// Whether Asset Panda says, and sees to it, that the identifier's column is unique.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Uniqueness {
+    Known,
+    Unknown,
+}
+
+fn quick_to_settle(installation: Installation) -> Installation {
+    installation
+        .with("PANDAPORT_SLICE", "1s")
+        .with("PANDAPORT_HTTP_TIMEOUT", "500ms")
+        .with("PANDAPORT_SETTLE", "100ms,400ms,1300ms")
+}
+
+async fn prepare(scene: &Scene, uniqueness: Uniqueness) {
+    let unique = uniqueness == Uniqueness::Known;
+    scene.sandbox.faults(json!({"asset_panda": {"flags_present": unique, "enforce_unique": unique}})).await;
+}
+
+/// Kills at so many seeded moments of a first import, which takes some 80 calls.
+async fn killed_at_many_moments(uniqueness: Uniqueness, seed: u64, kills_wanted: u32) {
+    let mut scene = Scene::with(DEVICES, quick_to_settle).await;
+    prepare(&scene, uniqueness).await;
+    // Writes are applied a while before they are answered, and search sees them late: many a kill falls between.
+    scene
+        .sandbox
+        .faults(json!({"asset_panda": {"latency_ms": 5, "hold_after_apply_ms": 60, "search_lag_ms": 1000}}))
+        .await;
+    let begun = begin_import(&scene.caller, &scene.sandbox, "serial_number").await;
+    let sync_id = begun.sync.sync_id;
+    let mut moments = Moments::seeded(seed);
+    let (mut kills, mut between) = (0, 0);
+    while kills < kills_wanted {
+        let so_far = calls(&scene).await;
+        let at = so_far + 1 + moments.below(CALLS_BETWEEN);
+        let ended = until("the next moment, or the end of the sync", PATIENCE, async || {
+            if calls(&scene).await >= at {
+                return Some(false);
+            }
+            is_final(&scene.caller.sync(&sync_id).await).then_some(true)
+        })
+        .await;
+        if ended {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(moments.below(20))).await;
+        scene.up.process.kill_hard();
+        kills += 1;
+        between += u32::from(scene.sandbox.counters().await.asset_panda_in_flight() > 0);
+        scene.start_again().await;
+    }
+    assert!(kills >= 10, "only {kills} kills before the sync ended: the moments lie too far apart");
+    assert!(between >= 3, "only {between} of {kills} kills fell between a call and its answer");
+
+    let sync = scene.caller.ended(&sync_id, PATIENCE).await;
+    assert_succeeded(&sync);
+    scene.assert_each_device_once().await;
+    assert_eq!(counts(&sync), [DEVICES, DEVICES, 0, 0, 0, 0, 0], "after {kills} kills");
+
+    scene.sandbox.heal().await;
+    scene.sandbox.forget_calls().await;
+    let next = scene.full_sync(&begun.mapping_id).await;
+    assert_eq!(counts(&next), [DEVICES, 0, 0, 0, DEVICES, 0, 0]);
+    assert_eq!(scene.sandbox.counters().await.writes(), 0, "what is kept is what was written");
+    scene.sandbox.assert_no_violations().await;
+}
+
+async fn calls(scene: &Scene) -> u64 {
+    let counters = scene.sandbox.counters().await;
+    counters.all_kandji() + counters.all_asset_panda()
+}
+
+#[tokio::test]
+async fn rule_3_killed_at_many_moments_of_a_first_import_into_a_unique_column() {
+    killed_at_many_moments(Uniqueness::Known, 1, 14).await;
+}
+
+#[tokio::test]
+async fn rule_3_killed_at_many_moments_of_a_first_import_where_uniqueness_is_unknown() {
+    killed_at_many_moments(Uniqueness::Unknown, 2, 14).await;
+}
+
+/// Killed while creates are applied and not answered, with search not seeing them yet.
+async fn killed_between_an_applied_create_and_its_answer(uniqueness: Uniqueness) {
+    let settings = |it: Installation| quick_to_settle(it).with("PANDAPORT_HTTP_TIMEOUT", "2s");
+    let mut scene = Scene::with(100, settings).await;
+    prepare(&scene, uniqueness).await;
+    scene.sandbox.faults(json!({"asset_panda": {"hold_after_apply_ms": 1500, "search_lag_ms": 1000}})).await;
+    let begun = begin_import(&scene.caller, &scene.sandbox, "serial_number").await;
+    until_so("creates that are applied", PATIENCE, async || {
+        let applied = !scene.sandbox.records().await.is_empty();
+        applied && scene.sandbox.counters().await.asset_panda_in_flight() > 0
+    })
+    .await;
+    scene.up.process.kill_hard();
+    let applied = scene.sandbox.records().await.len();
+    assert!(applied > 0);
+    scene.sandbox.faults(json!({"asset_panda": {"hold_after_apply_ms": 0}})).await;
+    scene.start_again().await;
+
+    let sync = scene.caller.ended(&begun.sync.sync_id, PATIENCE).await;
+
+    assert_succeeded(&sync);
+    scene.assert_each_device_once().await;
+    assert_eq!(counts(&sync), [100, 100, 0, 0, 0, 0, 0], "{applied} had been applied");
+}
+
+#[tokio::test]
+async fn rule_3_killed_between_an_applied_create_and_its_answer_into_a_unique_column() {
+    killed_between_an_applied_create_and_its_answer(Uniqueness::Known).await;
+}
+
+#[tokio::test]
+async fn rule_3_killed_between_an_applied_create_and_its_answer_where_uniqueness_is_unknown() {
+    killed_between_an_applied_create_and_its_answer(Uniqueness::Unknown).await;
+}
