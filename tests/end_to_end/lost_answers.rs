@@ -125,7 +125,8 @@ impl Stale {
     }
 
     async fn until_applied(&self) {
-        until_so("the update to be applied", PATIENCE, async || self.written(&self.scene.sandbox).await == "99.1").await;
+        until_so("the update to be applied", PATIENCE, async || self.written(&self.scene.sandbox).await == "99.1")
+            .await;
     }
 
     async fn written(&self, sandbox: &Sandbox) -> Value {

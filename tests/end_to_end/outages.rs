@@ -50,7 +50,8 @@ async fn each_is_survived(faults: Vec<Fault>) {
 /// Each device is there once, and its OS version is the present one.
 async fn assert_current(scene: &Scene, what: &str) {
     scene.assert_each_device_once().await;
-    let os = |values: &Value, id: &str, version: &str| (values[id].clone().to_string(), values[version].clone().to_string());
+    let os =
+        |values: &Value, id: &str, version: &str| (values[id].clone().to_string(), values[version].clone().to_string());
     let devices = scene.sandbox.devices().await;
     let wanted: BTreeMap<_, _> = devices.iter().map(|it| os(it, "device_id", "os_version")).collect();
     let records = scene.sandbox.records().await;

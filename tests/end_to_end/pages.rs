@@ -39,7 +39,10 @@ fn shifts() -> Vec<(&'static str, Value)> {
         ("forty devices come before the cursor", json!({"add_between_pages": {"at": "before", "devices": 40}})),
         ("a page is answered with the one before it", json!({"repeat_page_at": 2})),
         ("pages are shorter than asked for", json!({"page_cap": 130})),
-        ("pages are shorter, and devices go", json!({"page_cap": 90, "delete_between_pages": {"count": 3, "after": 2}})),
+        (
+            "pages are shorter, and devices go",
+            json!({"page_cap": 90, "delete_between_pages": {"count": 3, "after": 2}}),
+        ),
     ]
 }
 

@@ -31,10 +31,8 @@ async fn rule_5_ten_refused_rows_of_1000_are_listed_in_the_servers_words_and_not
     assert_eq!(scene.sandbox.records().await.len(), 990);
     assert_eq!(scene.sandbox.counters().await.creates(), 200, "no row is sent twice");
     let listed = rejected(&scene.caller, &import.sync).await;
-    let wanted: BTreeMap<_, _> = refused
-        .iter()
-        .map(|(id, serial)| (id.clone(), ("REFUSED_BY_ASSET_PANDA".to_owned(), words(serial))))
-        .collect();
+    let wanted: BTreeMap<_, _> =
+        refused.iter().map(|(id, serial)| (id.clone(), ("REFUSED_BY_ASSET_PANDA".to_owned(), words(serial)))).collect();
     assert_eq!(listed, wanted);
 
     scene.sandbox.forget_calls().await;

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use pandaport_api::v1::{
-    CancelSyncRequest, RecordOutcome, SyncMode, SyncPhase, SyncRecord, SyncState, TriggerSyncRequest,
-    WatchSyncRequest,
+    CancelSyncRequest, RecordOutcome, SyncMode, SyncPhase, SyncRecord, SyncState, TriggerSyncRequest, WatchSyncRequest,
 };
 use prost_types::value::Kind;
 use serde_json::json;

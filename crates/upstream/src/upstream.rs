@@ -273,3 +273,105 @@ impl fmt::Debug for Clients {
         f.debug_struct("Clients").field("calls", &self.calls).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::time::Duration;
+
+    use pandaport_outbound::{Denied, ErrorKind, HttpSettings};
+    use pandaport_store::budgets::{self, Reservation};
+    use pandaport_store::connections::{AssetPandaKey, NewConnection};
+    use pandaport_store::{Keyring, Micros};
+
+    use super::*;
+
+    /// Nobody listens there: what is tested is what happens before a call leaves.
+    const NOBODY: &str = "127.0.0.1:9";
+
+    struct Closed;
+
+    impl Guard for Closed {
+        fn may_send(&self) -> Result<(), Denied> {
+            Err(Denied::DeadlinePassed)
+        }
+    }
+
+    async fn upstream(folder: &tempfile::TempDir, limit: u32) -> (Upstream, Uuid) {
+        let url = format!("sqlite://{}", folder.path().join("test.db").display());
+        let store = Store::create(&url).await.unwrap();
+        store.migrate(&store.migration_lock().await.unwrap()).await.unwrap();
+        let store = store.unlock(Keyring::new(&[Keyring::generate()]).unwrap()).await.unwrap();
+        let now = Micros::now();
+        let new = NewConnection {
+            connection_id: ConnectionId::new(now),
+            display_name: "Example Org".into(),
+            kandji_base_url: format!("http://{NOBODY}"),
+            kandji_api_url: format!("http://{NOBODY}"),
+            kandji_customer: NOBODY.into(),
+            asset_panda_base_url: format!("http://{NOBODY}"),
+            account_id: Some("A".into()),
+            module_id: None,
+            credentials: connections::Credentials {
+                kandji_token: "token".into(),
+                asset_panda: AssetPandaKey { key_id: "id".into(), key_secret: "secret".into() },
+            },
+            verified: false,
+        };
+        let mut tx = store.begin_write().await.unwrap();
+        connections::insert(&mut tx, store.keyring().unwrap(), &Tenant::default(), &new, now).await.unwrap();
+        tx.commit().await.unwrap();
+        let http = Outbound::new(HttpSettings { retries: 0, ..HttpSettings::default() }).unwrap();
+        let limit = Limit { calls: limit, window: Duration::from_secs(3_600) };
+        let settings = BudgetSettings { kandji: vec![limit], kandji_share_percent: 100, ..BudgetSettings::off() };
+        (Upstream::new(store, http, NOBODY.parse().unwrap(), settings), new.connection_id.0)
+    }
+
+    #[tokio::test]
+    async fn attempts_are_counted_budgeted_and_what_is_unused_goes_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let (upstream, id) = upstream(&folder, 100).await;
+        let clients = upstream.open(&Tenant::default(), id, None).await.unwrap();
+        assert_eq!(clients.kandji.devices(0, 1).await.unwrap_err().kind, ErrorKind::Connect);
+        assert_eq!(clients.asset_panda.accounts().await.unwrap_err().kind, ErrorKind::Connect);
+        assert_eq!((clients.calls.kandji(), clients.calls.asset_panda()), (1, 1));
+
+        let other = upstream.open(&Tenant::default(), id, None).await.unwrap();
+        assert_eq!(other.calls.kandji(), 0, "each opening counts for itself");
+        clients.release().await;
+        other.release().await;
+        let limits = [Limit { calls: 100, window: Duration::from_secs(3_600) }];
+        let api = format!("kandji {NOBODY}");
+        let left = budgets::reserve(&upstream.shared.store, &api, &limits, 1_000, Micros::now(), Duration::ZERO).await;
+        let left = left.unwrap();
+        assert!(matches!(left, Reservation::Granted(lot) if lot.size == 99), "{left:?}");
+    }
+
+    #[tokio::test]
+    async fn an_empty_budget_and_a_closed_guard_let_nothing_leave() {
+        let folder = tempfile::tempdir().unwrap();
+        let (upstream, id) = upstream(&folder, 1).await;
+        let clients = upstream.open(&Tenant::default(), id, None).await.unwrap();
+        clients.kandji.devices(0, 1).await.unwrap_err();
+        let error = clients.kandji.devices(0, 1).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::BudgetEmpty);
+        assert!(error.retry_after.unwrap() > Duration::from_secs(3_500));
+        assert_eq!(clients.calls.take().kandji, 1);
+
+        let clients = upstream.open(&Tenant::default(), id, Some(Arc::new(Closed))).await.unwrap();
+        assert_eq!(clients.kandji.devices(0, 1).await.unwrap_err().kind, ErrorKind::DeadlinePassed);
+        assert_eq!(clients.asset_panda.accounts().await.unwrap_err().kind, ErrorKind::DeadlinePassed);
+        assert_eq!((clients.calls.kandji(), clients.calls.asset_panda()), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn what_is_missing_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let (upstream, id) = upstream(&folder, 1).await;
+        let clients = upstream.open(&Tenant::default(), id, None).await.unwrap();
+        assert!(matches!(clients.scoped(), Err(OpenError::ModuleNotChosen)));
+        let other = upstream.open(&Tenant::new("other"), id, None).await;
+        assert!(matches!(other, Err(OpenError::Store(StoreError::NotFound { .. }))));
+    }
+}

@@ -1,6 +1,7 @@
 //! The service: what it stands on, and which RPC is done where.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use pandaport_api::v1 as proto;
 use pandaport_api::v1::control_plane_service_server::ControlPlaneService;
@@ -9,9 +10,10 @@ use pandaport_runtime::Shutdown;
 use pandaport_store::{Store, Tenant};
 use pandaport_upstream::Upstream;
 use prost::Message;
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 
 use crate::errors::Result;
+use crate::metrics::CallTimes;
 use crate::requests::Repeatable;
 use crate::trace;
 use crate::validate::Violations;
@@ -24,6 +26,7 @@ pub struct ControlPlane {
     pub(crate) queue: Arc<Queue>,
     pub(crate) upstream: Upstream,
     pub(crate) shutdown: Shutdown,
+    times: CallTimes,
 }
 
 /// What a [`ControlPlane`] stands on.
@@ -52,7 +55,7 @@ impl ControlPlane {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let Parts { store, queue, upstream, shutdown } = parts;
-        Self { store, queue: Arc::new(queue), upstream, shutdown }
+        Self { store, queue: Arc::new(queue), upstream, shutdown, times: CallTimes::new() }
     }
 
     pub(crate) fn repeatable(
@@ -72,13 +75,23 @@ fn caller<T>(request: &Request<T>) -> Caller {
     Caller { tenant: Tenant::default(), traceparent: trace::traceparent(request.metadata()) }
 }
 
-fn answer<T>(result: Result<T>) -> std::result::Result<Response<T>, Status> {
-    let status = result.map(Response::new).map_err(Status::from);
-    if let Err(status) = &status {
-        tracing::Span::current().record("code", tracing::field::debug(status.code()));
-        tracing::debug!(code = ?status.code(), message = status.message(), "refused");
+impl ControlPlane {
+    /// The last thing done for every call, whatever it did.
+    fn answer<T>(
+        &self,
+        method: &'static str,
+        begun: Instant,
+        result: Result<T>,
+    ) -> std::result::Result<Response<T>, Status> {
+        let answer = result.map(Response::new).map_err(Status::from);
+        let code = answer.as_ref().err().map_or(Code::Ok, Status::code);
+        self.times.record(method, code, begun.elapsed());
+        tracing::Span::current().record("code", tracing::field::debug(code));
+        if let Err(status) = &answer {
+            tracing::debug!(method, ?code, message = status.message(), "a call was refused");
+        }
+        answer
     }
-    status
 }
 
 /// One method of the service: who calls, and the function that does it.
@@ -91,8 +104,9 @@ macro_rules! rpcs {
                     &self,
                     request: Request<proto::$request>,
                 ) -> std::result::Result<Response<proto::$response>, Status> {
-                    let caller = caller(&request);
-                    answer(Box::pin(ControlPlane::$name(self, &caller, request.into_inner())).await)
+                    let (caller, begun) = (caller(&request), Instant::now());
+                    let result = Box::pin(ControlPlane::$name(self, &caller, request.into_inner())).await;
+                    self.answer(stringify!($name), begun, result)
                 }
             )*
 
@@ -102,8 +116,9 @@ macro_rules! rpcs {
                 &self,
                 request: Request<proto::WatchSyncRequest>,
             ) -> std::result::Result<Response<Self::WatchSyncStream>, Status> {
-                let caller = caller(&request);
-                answer(ControlPlane::watch_sync(self, caller, request.into_inner()).await)
+                let (caller, begun) = (caller(&request), Instant::now());
+                let result = ControlPlane::watch_sync(self, caller, request.into_inner()).await;
+                self.answer("watch_sync", begun, result)
             }
         }
     };

@@ -12,6 +12,7 @@ mod devices;
 mod errors;
 mod mapping_input;
 mod mappings;
+mod metrics;
 mod paging;
 mod reason;
 mod records;

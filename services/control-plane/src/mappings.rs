@@ -1,12 +1,15 @@
 //! Mappings: create, look.
 
+use std::time::Duration;
+
 use pandaport_api::v1 as proto;
 use pandaport_asset_panda::ScopedClient;
 use pandaport_import::{CheckReason, Column, Finding, MappingSpec, SourceField, WriteRule, check};
+use pandaport_outbound::ErrorKind;
 use pandaport_store::mappings::{self, Mapping, MappingState, NewMapping};
 use pandaport_store::syncs::{self, Mode, NewSync, TriggerKind};
 use pandaport_store::{ConnectionId, MappingId, Micros, connections};
-use pandaport_upstream::{Clients, import_columns};
+use pandaport_upstream::{Clients, Limit, import_columns};
 
 use crate::catalogue::columns;
 use crate::control_plane::{Caller, ControlPlane};
@@ -145,14 +148,15 @@ impl ControlPlane {
                 violations.check()?;
                 return Ok(None);
             }
+            Ok(Seen::AllDistinct(0)) => "and it holds no value to look at".to_owned(),
             Ok(Seen::AllDistinct(count)) => format!("all {count} present values are distinct"),
             Ok(Seen::SomeDistinct(count)) => format!("the {count} values that were looked at are distinct"),
-            Err(error) if error.is_credentials() || error.status.is_none() => return Err(CallError::AssetPanda(error)),
-            // How this API searches is not documented. What it does not do for this look, it may do for the import.
-            Err(error) => {
+            // How this API searches is hardly documented: it may refuse such a look and still serve the import.
+            Err(error) if matches!(error.kind, ErrorKind::Refused | ErrorKind::NotFound | ErrorKind::Unreadable) => {
                 tracing::warn!(%error, "the identifier's column could not be looked at");
                 "its values could not be looked at".to_owned()
             }
+            Err(error) => return Err(CallError::AssetPanda(error)),
         };
         Ok(Some(proto::Warning {
             field: IDENTIFIER_COLUMN.to_owned(),
@@ -183,7 +187,7 @@ impl ControlPlane {
         }
         let passenger = spec.pairs.iter().any(|pair| pair.write_rule == WriteRule::Passenger);
         if passenger
-            && let Some(most) = self.most_passengers(spec)
+            && let Some(most) = most_passengers(&self.upstream.budgets().asset_panda, spec.passenger_max_age)
             && let Ok(page) = clients.kandji.devices(0, 1).await
             && let Some(devices) = page.total.filter(|devices| *devices > most)
         {
@@ -197,16 +201,6 @@ impl ControlPlane {
             });
         }
         warnings
-    }
-
-    /// How many devices a fifth of Asset Panda's budget lets be written in the time that a passenger may be old.
-    fn most_passengers(&self, spec: &MappingSpec) -> Option<u64> {
-        let limits = &self.upstream.budgets().asset_panda;
-        let age = spec.passenger_max_age.as_secs_f64();
-        let calls = limits.iter().map(|limit| f64::from(limit.calls) * age / limit.window.as_secs_f64());
-        let calls = calls.min_by(f64::total_cmp)?;
-        // A float of this size becomes the nearest whole number, or the largest there is.
-        Some((calls * PASSENGER_SHARE * ROWS_PER_CALL) as u64)
     }
 
     pub(crate) async fn get_mapping(
@@ -253,6 +247,13 @@ impl ControlPlane {
         };
         convert::mapping(row, &spec, last_sync)
     }
+}
+
+/// How many devices a fifth of a budget lets be written in the time that a passenger may be old; `None`: no limit.
+fn most_passengers(limits: &[Limit], max_age: Duration) -> Option<u64> {
+    let calls = limits.iter().map(|limit| f64::from(limit.calls) * max_age.div_duration_f64(limit.window));
+    // A float becomes the nearest whole number below, or the largest there is.
+    calls.min_by(f64::total_cmp).map(|calls| (calls * PASSENGER_SHARE * ROWS_PER_CALL) as u64)
 }
 
 /// Checks the mapping against the columns as they are now. Its pairs are put back in their places in the request.
@@ -313,6 +314,16 @@ fn quoted(values: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rule_9_passengers_alone_use_a_fifth_of_the_budget() {
+        let limit = |calls, seconds| Limit { calls, window: Duration::from_secs(seconds) };
+        let day = Duration::from_secs(86_400);
+        // 480 windows of 400 calls a day, a fifth of them, five rows each.
+        assert_eq!(most_passengers(&[limit(400, 180)], day), Some(192_000));
+        assert_eq!(most_passengers(&[limit(400, 180), limit(100, 86_400)], day), Some(100));
+        assert_eq!(most_passengers(&[], day), None);
+    }
 
     #[test]
     fn findings_keep_the_place_that_the_caller_gave_the_pair() {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use pandaport_api::v1::control_plane_service_server::{ControlPlaneServiceServer, SERVICE_NAME};
 use pandaport_runtime::{Readiness, Shutdown};
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
@@ -47,6 +47,8 @@ pub async fn serve(
     report(&reporter, &readiness).await;
     let watcher = tokio::spawn(watch_readiness(reporter, readiness, shutdown.clone()));
 
+    // Answers are small: none may wait for a packet to fill.
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let draining = shutdown.draining().clone();
     let server = Server::builder()
         .trace_fn(trace::call_span)
@@ -55,7 +57,7 @@ pub async fn serve(
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
         .add_service(health)
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), draining.cancelled_owned());
+        .serve_with_incoming_shutdown(incoming, draining.cancelled_owned());
     let served = shutdown.within_grace(grace, server).await;
     watcher.abort();
     if served.is_none() {

@@ -63,7 +63,9 @@ async fn walk(args: &DemoArgs, stage: &Stage, signals: &Shutdown, console: &mut 
     if !args.keep {
         return Ok(console.line(next::without_keep())?);
     }
-    console.line(next::with_keep(stage.grpc(), stage.control_url(), &mapping_id))?;
+    // As it was called: under cargo it is not on the path.
+    let program = std::env::args().next().unwrap_or_else(|| "pandaport".to_owned());
+    console.line(next::with_keep(&program, stage.grpc(), stage.control_url(), &mapping_id))?;
     signals.draining().cancelled().await;
     Ok(())
 }

@@ -79,11 +79,11 @@ impl Up {
     pub(crate) async fn start(args: &UpArgs, shutdown: &Shutdown, steps: &mut Steps<'_>) -> Result<Self, Error> {
         let Database::Sqlite { url, path } = args.common.database.database()? else {
             return Err(Error::Input(
-                "`pandaport up` runs on a SQLite file: set PANDAPORT_DATABASE_URL to sqlite://<file>. On PostgreSQL run \
-                 pandaport-control-plane and pandaport-worker"
-                    .to_owned(),
+                "`pandaport up` runs on a SQLite file: set PANDAPORT_DATABASE_URL to sqlite://<file>".to_owned(),
             ));
         };
+        // Before anything is made: a list of hosts that can't be read would be found only behind a new database.
+        settings::allowed_hosts(&args.common.outbound)?;
         let lock = DatabaseLock::acquire(&path)?;
         let (grpc_listener, admin_server) = listen(args).await?;
         let metrics = metrics("pandaport")?;

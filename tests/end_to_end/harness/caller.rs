@@ -8,8 +8,8 @@ use pandaport_api::v1::{
     ListSyncsRequest, Mapping, RecordOutcome, Sync, SyncMode, SyncRecord, SyncState, TriggerSyncRequest,
     TriggerSyncResponse,
 };
-use tonic::transport::{Channel, Endpoint};
 use tonic::Status;
+use tonic::transport::{Channel, Endpoint};
 use tonic_types::StatusExt as _;
 
 use super::wait::until;
@@ -142,10 +142,7 @@ pub(crate) fn full(mapping_id: &str) -> TriggerSyncRequest {
 }
 
 pub(crate) fn is_final(sync: &Sync) -> bool {
-    !matches!(
-        sync.state(),
-        SyncState::Unspecified | SyncState::Queued | SyncState::Running | SyncState::Waiting
-    )
+    !matches!(sync.state(), SyncState::Unspecified | SyncState::Queued | SyncState::Running | SyncState::Waiting)
 }
 
 /// The reason an error gives in its details, with the domain checked.

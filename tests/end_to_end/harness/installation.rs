@@ -52,10 +52,10 @@ impl Installation {
             ("PANDAPORT_KANDJI_BUDGET", "off".to_owned()),
             ("PANDAPORT_ASSET_PANDA_BUDGET", "off".to_owned()),
             ("PANDAPORT_SLICE", "2s".to_owned()),
-            ("PANDAPORT_HTTP_TIMEOUT", "1s".to_owned()),
+            ("PANDAPORT_HTTP_TIMEOUT", "2s".to_owned()),
             ("PANDAPORT_SETTLE", "100ms,500ms,1500ms".to_owned()),
             ("PANDAPORT_SHUTDOWN_GRACE", "5s".to_owned()),
-            ("RUST_LOG", "info,pandaport=debug,pandaport_worker=debug".to_owned()),
+            ("RUST_LOG", "info,pandaport_worker=debug".to_owned()),
         ];
         Self { dir, settings: settings.into() }
     }

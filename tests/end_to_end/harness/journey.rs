@@ -60,8 +60,7 @@ pub(crate) async fn mapping_of_all(
     identifier: &str,
 ) -> Mapping {
     let collection_id = sandbox.ready.collections[collection].clone();
-    let request =
-        ListColumnsRequest { connection_id: connection_id.to_owned(), collection_id: collection_id.clone() };
+    let request = ListColumnsRequest { connection_id: connection_id.to_owned(), collection_id: collection_id.clone() };
     let columns = caller.grpc.clone().list_columns(request).await.expect("ListColumns answers").into_inner().columns;
     let columns: BTreeMap<String, String> = columns.into_iter().map(|it| (it.display_name, it.column_id)).collect();
     let fields = caller.grpc.clone().list_source_fields(ListSourceFieldsRequest::default()).await;

@@ -126,12 +126,12 @@ impl Sandbox {
         assert_eq!(violations["count"], 0, "{violations:#}");
     }
 
-    /// The last requests, newest last: method and path.
-    pub(crate) async fn requests(&self) -> Vec<String> {
+    /// The last requests to Kandji, newest last, to be shown when there were too many.
+    pub(crate) async fn kandji_requests(&self) -> Vec<String> {
         let log = self.get("/log?limit=5000").await;
         let entries = log["requests"].as_array().cloned().unwrap_or_default();
-        let line = |it: &Value| format!("{} {}", it["method"].as_str().unwrap_or(""), it["path"].as_str().unwrap_or(""));
-        entries.iter().map(line).collect()
+        let line = |it: &Value| format!("{} ms: {} {} -> {}", it["at_ms"], it["method"], it["path"], it["status"]);
+        entries.iter().filter(|it| it["api"] == "kandji").map(line).collect()
     }
 
     // Kandji's side

@@ -14,7 +14,7 @@ const SETTING: &str = "PANDAPORT_DATABASE_URL";
 /// Where everything is stored.
 #[derive(Args, Clone, Debug)]
 pub struct DatabaseSettings {
-    /// The database: sqlite://<file>, or postgres://<user>:<password>@<host>/<name>
+    /// The database: `sqlite://FILE`, or `postgres://USER:PASSWORD@HOST/NAME`
     // A secret, as it may hold a password: neither --help nor an error may show it. So it is taken as
     // it is here and parsed by `database()`: clap repeats a value that it can't parse.
     #[arg(

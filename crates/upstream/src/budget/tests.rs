@@ -152,6 +152,25 @@ async fn rule_16_two_processes_share_all_windows() {
 }
 
 #[tokio::test]
+async fn rule_16_the_store_keeps_the_same_rule_for_all_processes_on_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", folder.path().join("test.db").display());
+    let store = pandaport_store::Store::create(&url).await.unwrap();
+    store.migrate(&store.migration_lock().await.unwrap()).await.unwrap();
+    let limits = [Limit { calls: 30, window: seconds(20) }];
+    let process = || Budget::new("kandji test".into(), &limits, Arc::new(store.clone()), Arc::new(SystemClock));
+    let budgets = [process(), process()];
+    let left = call_for(&budgets, 2, seconds(100)).await;
+    assert_no_window_holds_more(&left, 30, seconds(20));
+    assert!(left.len() >= 120, "only {} calls left", left.len());
+
+    let start = Start::now();
+    budgets[0].observe_at(&refused(Some(seconds(500))), start.after(seconds(100)));
+    assert!(try_take(&budgets[0], start.after(seconds(200))).await.is_err());
+    assert!(try_take(&budgets[1], start.after(seconds(200))).await.is_err(), "the other process is blocked, too");
+}
+
+#[tokio::test]
 async fn callers_at_once_share_a_lot_and_nobody_gets_a_call_twice() {
     let book = Arc::new(MemoryBook::default());
     let budget = Arc::new(budget([(100, 3_600)], &book));

@@ -93,7 +93,7 @@ async fn everything_that_does_not_fit_is_refused_at_once() {
     ");
     let details = tonic_types::StatusExt::get_details_bad_request(&status).unwrap().field_violations;
     let unfit = details.iter().find(|it| it.reason == "IDENTIFIER_UNFIT").unwrap();
-    assert!(unfit.description.contains("not unique"), "the guidance itself: {}", unfit.description);
+    assert!(unfit.description.contains("Not unique"), "the guidance itself: {}", unfit.description);
 }
 
 #[tokio::test(flavor = "multi_thread")]

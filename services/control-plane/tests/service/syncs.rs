@@ -123,7 +123,7 @@ async fn syncs_are_listed_newest_first_by_every_filter() {
     let of_mapping = proto::ListSyncsRequest { mapping_id: mapping.mapping_id, ..all() };
     assert_eq!(list(of_mapping).await.len(), 2);
     let cancelled = proto::ListSyncsRequest { states: vec![proto::SyncState::Cancelled.into()], ..all() };
-    assert_eq!(list(cancelled).await, [first.sync_id.clone()]);
+    assert_eq!(list(cancelled).await, std::slice::from_ref(&first.sync_id));
     let late = proto::ListSyncsRequest { created_from: second.create_time, ..all() };
     assert_eq!(list(late).await, [second.sync_id]);
     let early = proto::ListSyncsRequest { created_before: second.create_time, ..all() };

@@ -43,7 +43,7 @@ async fn a_good_connection_passes_every_check_but_the_one_that_only_a_write_can_
 #[case::server_error(r#"{"kandji": {"status_burst": {"status": 503}}}"#, "kandji_reachable", "HOST_UNREACHABLE")]
 #[case::wrong_customer(r#"{"kandji": {"status_burst": {"status": 404}}}"#, "kandji_reachable", "NOT_AN_API")]
 #[case::rate_limit(
-    r#"{"kandji": {"status_burst": {"status": 429, "retry_after": "60"}}}"#,
+    r#"{"kandji": {"status_burst": {"status": 429, "retry_after": "1"}}}"#,
     "kandji_devices",
     "RATE_LIMITED"
 )]
@@ -62,7 +62,7 @@ async fn a_good_connection_passes_every_check_but_the_one_that_only_a_write_can_
     "HOST_UNREACHABLE"
 )]
 #[case::panda_rate_limit(
-    r#"{"asset_panda": {"status_burst": {"status": 429, "retry_after": "60"}}}"#,
+    r#"{"asset_panda": {"status_burst": {"status": 429, "retry_after": "1"}}}"#,
     "asset_panda_key",
     "RATE_LIMITED"
 )]

@@ -105,11 +105,15 @@ impl fmt::Display for Refusal {
         if self.unreached {
             write!(f, "no control plane answers at {}: {}", clean(&self.endpoint), clean(&self.message))?;
         } else {
-            let message = if self.message.is_empty() { self.code.description() } else { &self.message };
-            write!(f, "{}", clean(message))?;
-            let name =
-                if self.reason.is_empty() { format!("{:?}", self.code) } else { clean(&self.reason).into_owned() };
-            write!(f, " ({name})")?;
+            // A message that only repeats the first violation has said enough there.
+            let repeats = self.violations.first().is_some_and(|it| self.message.contains(&it.message));
+            let message = match self.message.as_str() {
+                "" => self.code.description(),
+                _ if repeats => "the request was refused",
+                message => message,
+            };
+            let name = if self.reason.is_empty() { canonical(self.code) } else { clean(&self.reason).into_owned() };
+            write!(f, "{} ({name})", clean(message))?;
         }
         for it in &self.violations {
             write!(f, "\n  {}: {}", clean(&it.field), clean(&it.message))?;
@@ -148,6 +152,18 @@ fn by_reason(reason: &str) -> Option<&'static str> {
     })
 }
 
+/// A code by its name in the contract: `INVALID_ARGUMENT`.
+fn canonical(code: Code) -> String {
+    let mut name = String::new();
+    for c in format!("{code:?}").chars() {
+        if c.is_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(c.to_ascii_uppercase());
+    }
+    name
+}
+
 /// Whether the status was made on this side because nothing that speaks gRPC answered.
 fn is_transport(status: &Status) -> bool {
     status.code() == Code::Unavailable && std::error::Error::source(status).is_some()
@@ -183,10 +199,20 @@ mod tests {
         let status =
             Status::with_error_details(Code::InvalidArgument, "the mapping can't be created as it is", details);
         insta::assert_snapshot!(Refusal::new("http://127.0.0.1:50051", &status), @r#"
-        the mapping can't be created as it is (InvalidArgument)
+        the mapping can't be created as it is (INVALID_ARGUMENT)
           mapping.identifier.source_field: Model is shared by many devices. (IDENTIFIER_UNFIT)
           mapping.fields[3].column_id: The collection has no column 01HW_9. (COLUMN_UNKNOWN)
         → `pandaport fields list` shows which fields can identify a device.
+        "#);
+    }
+
+    #[test]
+    fn what_the_violations_say_is_not_said_twice() {
+        let details = ErrorDetails::with_bad_request([FieldViolation::new("sync_id", "This is no UUID.")]);
+        let status = Status::with_error_details(Code::InvalidArgument, "sync_id: This is no UUID.", details);
+        insta::assert_snapshot!(Refusal::new("http://127.0.0.1:50051", &status), @r#"
+        the request was refused (INVALID_ARGUMENT)
+          sync_id: This is no UUID.
         "#);
     }
 
@@ -209,7 +235,7 @@ mod tests {
         let details = ErrorDetails::with_retry_info(Some(Duration::from_secs(90)));
         let status = Status::with_error_details(Code::ResourceExhausted, "no calls are left at Asset Panda", details);
         insta::assert_snapshot!(Refusal::new("http://127.0.0.1:50051", &status), @r#"
-        no calls are left at Asset Panda (ResourceExhausted)
+        no calls are left at Asset Panda (RESOURCE_EXHAUSTED)
         → Try again in 1 min 30 s.
         "#);
     }

@@ -51,12 +51,12 @@ impl Follow {
         match self {
             Self::Bar(bar) => {
                 let progress = Progress::of(sync, now);
-                // Each of these may draw: the words go first, so that no bar stands behind another's.
+                // Each of these may draw: the words and the numbers go before the style that shows them.
                 bar.set_message(progress.aside());
                 bar.set_prefix(progress.task);
-                bar.set_style(style(progress.total.is_some()));
-                bar.set_length(progress.total.unwrap_or(progress.done));
                 bar.set_position(progress.done);
+                bar.set_length(progress.total.unwrap_or(progress.done));
+                bar.set_style(style(progress.total.is_some()));
             }
             Self::Lines { last } => {
                 let line = Progress::of(sync, now).plain();

@@ -7,20 +7,20 @@ const SERVICE: &str = "pandaport.v1.ControlPlaneService";
 /// Where nothing is running any more.
 pub(super) fn without_keep() -> String {
     format!(
-        "\nNext: `pandaport demo --keep` leaves all of it running, for calls like these:\n{}",
+        "\nNext: with --keep all of it stays, for calls like these:\n{}",
         lines(&SocketAddr::from(([127, 0, 0, 1], 50051)).to_string(), None)
     )
 }
 
-/// Where everything still runs: lines that work as they are.
-pub(super) fn with_keep(grpc: SocketAddr, control_url: &str, mapping_id: &str) -> String {
+/// Where everything still runs: lines that work as they are. `program` is how this one was called.
+pub(super) fn with_keep(program: &str, grpc: SocketAddr, control_url: &str, mapping_id: &str) -> String {
     let usual = grpc.port() == 50051;
     let endpoint = if usual { String::new() } else { format!(" --endpoint http://{grpc}") };
     format!(
         "\nAll of it is still running. Try:\n{}\n  \
-         pandaport syncs list{endpoint}\n  \
+         {program} syncs list{endpoint}\n  \
          curl -d '{{\"percent\": 5}}' {control_url}/fleet/change\n  \
-         pandaport syncs trigger {mapping_id} --watch{endpoint}\n\
+         {program} syncs trigger {mapping_id} --watch{endpoint}\n\
          Ctrl-C stops it and removes what it stored.",
         lines(&grpc.to_string(), Some(mapping_id))
     )
@@ -46,16 +46,16 @@ mod tests {
     #[test]
     fn on_another_port_every_line_says_so() {
         let at = SocketAddr::from(([127, 0, 0, 1], 40_001));
-        insta::assert_snapshot!(with_keep(at, "http://127.0.0.1:40002", "m-1"), @r#"
+        insta::assert_snapshot!(with_keep("target/debug/pandaport", at, "http://127.0.0.1:40002", "m-1"), @r#"
         All of it is still running. Try:
           grpcurl -plaintext 127.0.0.1:40001 list pandaport.v1.ControlPlaneService
           grpcurl -plaintext 127.0.0.1:40001 describe pandaport.v1.Mapping
           grpcurl -plaintext 127.0.0.1:40001 pandaport.v1.ControlPlaneService/ListMappings
           grpcurl -plaintext -d '{"page_size": 3}' 127.0.0.1:40001 pandaport.v1.ControlPlaneService/ListSyncs
           grpcurl -plaintext -d '{"mapping_id": "m-1"}' 127.0.0.1:40001 pandaport.v1.ControlPlaneService/TriggerSync
-          pandaport syncs list --endpoint http://127.0.0.1:40001
+          target/debug/pandaport syncs list --endpoint http://127.0.0.1:40001
           curl -d '{"percent": 5}' http://127.0.0.1:40002/fleet/change
-          pandaport syncs trigger m-1 --watch --endpoint http://127.0.0.1:40001
+          target/debug/pandaport syncs trigger m-1 --watch --endpoint http://127.0.0.1:40001
         Ctrl-C stops it and removes what it stored.
         "#);
     }

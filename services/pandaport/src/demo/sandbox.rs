@@ -45,11 +45,13 @@ impl Control {
         violations["count"].as_u64().context("the sandbox counts its violations")
     }
 
-    /// Changes that share of the fleet, in percent: the name of each device, and its operating system.
-    pub(super) async fn change(&self, percent: f64) -> anyhow::Result<()> {
+    /// Changes that share of the fleet, in percent: the name of each device, and its operating system. Answers with how
+    /// many devices that were.
+    pub(super) async fn change(&self, percent: f64) -> anyhow::Result<u32> {
         let fields = ["device_name", "os_version"];
-        self.post("/fleet/change", &json!({ "percent": percent, "fields": fields })).await?;
-        Ok(())
+        let answer = self.post("/fleet/change", &json!({ "percent": percent, "fields": fields })).await?;
+        let changed = answer["changed"].as_u64().context("the sandbox counts what it changes")?;
+        Ok(changed.try_into()?)
     }
 
     /// Records in the collection ITAM.

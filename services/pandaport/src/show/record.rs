@@ -40,11 +40,14 @@ pub fn records(width: Option<u16>, records: &[SyncRecord]) -> String {
     table(width, &columns, &rows)
 }
 
-/// One column that changes: `model: "MacBook Air" → "MacBook Pro"`.
-#[must_use]
-pub fn change(it: &FieldChange) -> String {
+/// One column that changes: `model: "MacBook Air" → "MacBook Pro"`; of one that was never written, only what it gets.
+fn change(it: &FieldChange) -> String {
     let name = if it.source_field.is_empty() { &it.column_id } else { &it.source_field };
-    format!("{name}: {} → {}", value(it.old_value.as_ref()), value(it.new_value.as_ref()))
+    let new = value(it.new_value.as_ref());
+    match &it.old_value {
+        None => format!("{name}: {new}"),
+        old => format!("{name}: {} → {new}", value(old.as_ref())),
+    }
 }
 
 /// A table of the devices that a mapping knows.
@@ -124,7 +127,7 @@ mod tests {
         insta::assert_snapshot!(records(None, &[updated, rejected]), @r#"
         OUTCOME   IDENTIFIER  SERIAL  RECORD      WHAT
         UPDATED   C02ABC      C02ABC  01JREC0001  os_version: "26.0" → "26.1"
-                                                  is_missing: (unknown) → true
+                                                  is_missing: true
         REJECTED              C02DEF              IDENTIFIER_EMPTY: The device has no asset tag.
         "#);
     }

@@ -136,6 +136,9 @@ pub fn outcome(width: Option<u16>, it: &Sync, now: Timestamp) -> String {
 #[must_use]
 pub fn sentence(it: &Sync) -> String {
     let state = match it.state() {
+        SyncState::Succeeded | SyncState::CompletedWithRejections if it.dry_run => {
+            "Nothing was written; a sync would do this"
+        }
         SyncState::Succeeded => "Succeeded",
         SyncState::CompletedWithRejections => "Completed, with rejections",
         SyncState::Held => "Done, but for what is held until it is approved",
@@ -262,6 +265,8 @@ pub(crate) mod tests {
     #[test]
     fn the_end_is_told_in_a_sentence() {
         assert_eq!(sentence(&first()), "Succeeded: 1,250 read, 1,250 created.");
+        let dry = Sync { dry_run: true, ..first() };
+        assert_eq!(sentence(&dry), "Nothing was written; a sync would do this: 1,250 read, 1,250 created.");
         let failed = Sync {
             state: SyncState::Failed.into(),
             error: Some(SyncError { reason: "COLUMN_UNKNOWN".into(), message: "The column is gone.".into() }),

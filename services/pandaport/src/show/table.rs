@@ -15,9 +15,12 @@ pub enum Kind {
     Id,
 }
 
-/// A table with a header. `width` is the length of a line, `None` for as long as it takes.
+/// A table with a header; without rows, only a word that says so. `width` is the length of a line, `None` for as long as it takes.
 #[must_use]
 pub fn table(width: Option<u16>, columns: &[(&str, Kind)], rows: &[Vec<String>]) -> String {
+    if rows.is_empty() {
+        return "(none)".to_owned();
+    }
     let mut table = bare(width);
     table.set_header(columns.iter().map(|(name, kind)| aligned(Cell::new(*name), *kind)));
     for row in rows {

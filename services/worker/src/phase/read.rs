@@ -21,25 +21,25 @@ use crate::run::Run;
 /// Devices on a page: the most Kandji gives.
 const PAGE: u32 = 300;
 
+/// Pages that are kept in one transaction, if so many are there: each transaction costs a write to the disk.
+const PAGES_AT_ONCE: usize = 4;
+
 /// How often a quarantined device is sent again without a change (rule 5).
 const RETRY_QUARANTINED: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(crate) async fn run(run: &mut Run) -> Result<(), Halt> {
     super::users::run(run).await?;
     let last_known_size = run.slice.row.fleet_size.and_then(|it| u64::try_from(it).ok());
-    let mut crawl = run.checkpoint.crawl.take().unwrap_or_else(|| Crawl::new(PAGE, last_known_size));
-    let outcome = crawl_devices(run, &mut crawl).await;
-    run.checkpoint.crawl = Some(crawl);
-    outcome?;
-    let crawl = run.checkpoint.crawl.take();
-    let received = crawl.as_ref().map_or(0, Crawl::received);
-    let size = match crawl.map(|it| it.state()) {
-        Some(CrawlState::Incomplete { reason }) => {
+    let mut crawl = run.checkpoint.crawl.clone().unwrap_or_else(|| Crawl::new(PAGE, last_known_size));
+    crawl_devices(run, &mut crawl).await?;
+    run.checkpoint.crawl = None;
+    let size = match crawl.state() {
+        CrawlState::Incomplete { reason } => {
             tracing::warn!(reason, "the fleet was not read to the end: what was read is written, nothing counts as gone");
-            run.checkpoint.incomplete = Some(reason.clone());
+            run.checkpoint.incomplete = Some(reason);
             None
         }
-        _ => Some(received),
+        CrawlState::Reading | CrawlState::Complete => Some(crawl.received()),
     };
     let progress = Progress { phase: Some("RESOLVE"), ..run.progress(CountDeltas::default()) };
     let cancel = run.store.finish_read(&run.slice, size, &progress).await?;
@@ -47,22 +47,26 @@ pub(crate) async fn run(run: &mut Run) -> Result<(), Halt> {
     if cancel { Err(Halt::Cancelled) } else { Ok(()) }
 }
 
-/// Asks for pages as soon as their offsets are known, and takes them in their order.
+/// Asks for pages as soon as their offsets are known, and takes them in their order, as many at once as are there.
 async fn crawl_devices(run: &mut Run, crawl: &mut Crawl) -> Result<(), Halt> {
     let projector = run.projector();
     let mut asked: JoinSet<(u64, Result<DevicePage, SendError>)> = JoinSet::new();
     let mut in_flight: HashSet<u64> = HashSet::new();
     let mut held: BTreeMap<u64, DevicePage> = BTreeMap::new();
-    while matches!(crawl.state(), CrawlState::Reading) {
-        let wanted = crawl.wanted();
-        held.retain(|offset, _| wanted.contains(offset));
-        if let Some(page) = wanted.first().and_then(|offset| held.remove(offset)) {
-            let offset = wanted[0];
-            take_page(run, crawl, &projector, offset, &page).await?;
-            continue;
+    loop {
+        let mut entries = Vec::new();
+        for _ in 0..PAGES_AT_ONCE {
+            let wanted = crawl.wanted();
+            held.retain(|offset, _| wanted.contains(offset));
+            let Some((offset, page)) = wanted.first().and_then(|offset| held.remove_entry(offset)) else { break };
+            let ids: Vec<&str> = page.entries.iter().map(PageEntry::identity).collect();
+            if let Taken::Fresh { skip } = crawl.accept(offset, &ids, page.total) {
+                entries.extend(page.entries.into_iter().skip(skip));
+            }
         }
+        // What comes next is asked for before what is there is worked on.
         if run.may_go_on() {
-            for offset in wanted {
+            for offset in crawl.wanted() {
                 if held.contains_key(&offset) || !in_flight.insert(offset) {
                     continue;
                 }
@@ -70,38 +74,44 @@ async fn crawl_devices(run: &mut Run, crawl: &mut Crawl) -> Result<(), Halt> {
                 asked.spawn(async move { (offset, kandji.devices(offset, PAGE).await) });
             }
         }
+        if !entries.is_empty() {
+            take(run, crawl, &projector, &entries).await?;
+            continue;
+        }
+        if !matches!(crawl.state(), CrawlState::Reading) {
+            return Ok(());
+        }
         let Some(answer) = asked.join_next().await else { return Err(Halt::TimeUp) };
         let (offset, page) = answer.map_err(|error| Halt::Outage { api: Api::Kandji, message: error.to_string() })?;
         in_flight.remove(&offset);
         held.insert(offset, page.map_err(|error| Halt::from_call(Api::Kandji, &error))?);
     }
-    Ok(())
 }
 
-async fn take_page(
-    run: &mut Run,
-    crawl: &mut Crawl,
-    projector: &Projector,
-    offset: u64,
-    page: &DevicePage,
-) -> Result<(), Halt> {
-    let ids: Vec<&str> = page.entries.iter().map(PageEntry::identity).collect();
-    let Taken::Fresh { skip } = crawl.accept(offset, &ids, page.total) else { return Ok(()) };
-    let entries = &page.entries[skip..];
-    let ids = &ids[skip..];
-    let users: Vec<&str> = if run.checkpoint.users == crate::checkpoint::Users::Done && maps_user_active(run) {
-        entries.iter().filter_map(|entry| if let PageEntry::Device(it) = entry { user_id(it.as_ref()) } else { None }).collect()
+/// Sorts devices that were read into what is as it was and what is to be decided on, and keeps that with the place in
+/// the crawl.
+async fn take(run: &mut Run, crawl: &Crawl, projector: &Projector, entries: &[PageEntry]) -> Result<(), Halt> {
+    let ids: Vec<&str> = entries.iter().map(PageEntry::identity).collect();
+    let users: Vec<&str> = if maps_user_active(run) {
+        entries.iter().filter_map(|entry| if let PageEntry::Device(it) = entry { user_id(it) } else { None }).collect()
     } else {
         Vec::new()
     };
-    let known = run.store.page_state(run.slice.guard, run.slice.row.mapping_id, ids, &users).await?;
-    let mut taking = PageTaking { run, projector, known: &known, write: PageWrite::default(), counts: CountDeltas::default(), passengers: 0, on_page: HashSet::new() };
+    let known = run.store.page_state(run.slice.guard, run.slice.row.mapping_id, &ids, &users).await?;
+    let mut taking = PageTaking {
+        run,
+        projector,
+        known: &known,
+        write: PageWrite::default(),
+        counts: CountDeltas::default(),
+        passengers: 0,
+        on_page: HashSet::new(),
+    };
     for entry in entries {
         taking.entry(entry);
     }
     let PageTaking { write, counts, passengers, .. } = taking;
     run.checkpoint.passengers += passengers;
-    // The crawl's own place is kept with what its page brought, or not at all.
     run.checkpoint.crawl = Some(crawl.clone());
     let progress = run.progress(counts);
     let cancel = run.store.save_page(&run.slice, &write, &progress).await?;

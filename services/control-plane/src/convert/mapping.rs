@@ -1,0 +1,81 @@
+//! Mappings.
+
+use pandaport_api::v1 as proto;
+use pandaport_import::{MappingSpec, Pair, WriteRule};
+use pandaport_store::StoreError;
+use pandaport_store::mappings::{Mapping, MappingState};
+
+use super::{count, duration, time};
+use crate::errors::Result;
+
+/// A mapping with its spec as stored, and its newest sync.
+pub(crate) fn mapping(row: Mapping, spec: &str, last_sync: Option<proto::Sync>) -> Result<proto::Mapping> {
+    let spec: MappingSpec = serde_json::from_str(spec).map_err(|error| StoreError::corrupt("mapping", error))?;
+    let next_sync_time = row.next_sync_time.filter(|_| row.state != MappingState::Paused);
+    let kind = match row.interval() {
+        Some(interval) => proto::schedule::Kind::Interval(duration(interval)),
+        None => proto::schedule::Kind::Manual(proto::ManualSchedule {}),
+    };
+    Ok(proto::Mapping {
+        mapping_id: row.mapping_id.to_string(),
+        connection_id: row.connection_id.to_string(),
+        external_entity: proto::ExternalEntity::Devices.into(),
+        identifier: Some(proto::Identifier {
+            source_field: spec.identifier.source_field.key().to_owned(),
+            column_id: spec.identifier.column_id,
+        }),
+        fields: spec.pairs.into_iter().map(field_pair).collect(),
+        passenger_max_age: Some(duration(spec.passenger_max_age)),
+        schedule: Some(proto::Schedule { kind: Some(kind) }),
+        full_sync_every: Some(duration(row.full_sync_every())),
+        state: match row.state {
+            MappingState::Active => proto::MappingState::Active,
+            MappingState::Paused => proto::MappingState::Paused,
+            MappingState::Broken => proto::MappingState::Broken,
+        }
+        .into(),
+        display_name: row.display_name,
+        collection_id: row.collection_id,
+        state_reason: row.state_reason,
+        last_sync,
+        last_success_time: row.last_success_time.map(time),
+        next_sync_time: next_sync_time.map(time),
+        linked_count: count(row.linked_count),
+        rejected_count: count(row.rejected_count),
+        create_time: Some(time(row.create_time)),
+        update_time: Some(time(row.update_time)),
+        etag: row.version.to_string(),
+        on_filtered: proto::OnFiltered::Leave.into(),
+        removal_policy: Some(proto::RemovalPolicy { action: proto::RemovalAction::Leave.into(), ..Default::default() }),
+        filter: None,
+        brake: None,
+        held: None,
+    })
+}
+
+fn field_pair(pair: Pair) -> proto::FieldPair {
+    proto::FieldPair {
+        source_field: pair.source_field.key().to_owned(),
+        column_id: pair.column_id,
+        write_rule: match pair.write_rule {
+            WriteRule::Trigger => proto::WriteRule::Trigger,
+            WriteRule::Passenger => proto::WriteRule::Passenger,
+            WriteRule::FillOnly => proto::WriteRule::FillOnly,
+            WriteRule::CreateOnly => proto::WriteRule::CreateOnly,
+        }
+        .into(),
+        tag_separator: pair.tag_separator.unwrap_or_default(),
+        date_format: pair.date_format.unwrap_or_default(),
+    }
+}
+
+/// The rule that a pair names; `None`: it names none.
+pub(crate) fn write_rule(rule: proto::WriteRule) -> Option<WriteRule> {
+    match rule {
+        proto::WriteRule::Unspecified => None,
+        proto::WriteRule::Trigger => Some(WriteRule::Trigger),
+        proto::WriteRule::Passenger => Some(WriteRule::Passenger),
+        proto::WriteRule::FillOnly => Some(WriteRule::FillOnly),
+        proto::WriteRule::CreateOnly => Some(WriteRule::CreateOnly),
+    }
+}
