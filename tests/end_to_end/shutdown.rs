@@ -65,6 +65,7 @@ async fn sigterm_while_a_write_has_no_answer_still_ends_within_the_grace_and_the
 #[tokio::test]
 async fn sigterm_to_an_idle_process_ends_it_at_once() {
     let mut scene = Scene::of(5).await;
+    assert!(scene.up.is_live().await && scene.up.is_ready().await);
     let asked = Instant::now();
     scene.up.process.send(Signal::SIGTERM);
     let ended = scene.up.process.end(PATIENCE).await;

@@ -214,10 +214,8 @@ impl ScopedClient {
     ) -> Result<FoundPage, SendError> {
         let filters = json!([{"field": column_id, "operator": OPERATOR_CONTAINS, "value": ""}]);
         let search = json!({"selection": {"matchType": MATCH_ANY, "filters": filters}});
-        let body = self.body(
-            collection_id,
-            [("searchInput", search), ("pagination", json!({"from": from, "size": size}))],
-        );
+        let body =
+            self.body(collection_id, [("searchInput", search), ("pagination", json!({"from": from, "size": size}))]);
         let answer = self.client.send_json(Method::POST, path::SEARCH, &body, Retry::Idempotent).await?;
         read(&answer)
     }

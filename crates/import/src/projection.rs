@@ -12,8 +12,7 @@ use crate::cell::{Cell, CellSpec};
 use crate::fingerprint::{Fingerprint, Fingerprinter, salt};
 use crate::value::{Written, written};
 use crate::{
-    Column, ColumnType, DEFAULT_TAG_SEPARATOR, Identifier, MappingSpec, Source, SourceValue, WriteRule,
-    compare,
+    Column, ColumnType, DEFAULT_TAG_SEPARATOR, Identifier, MappingSpec, Source, SourceValue, WriteRule, compare,
 };
 
 /// How much of a value a message shows.

@@ -66,7 +66,9 @@ impl<'a> KandjiDevice<'a> {
     fn active(&self, user: &'a User) -> SourceValue<'a> {
         match (&user.active, &user.id) {
             (Presence::Value(active), _) => SourceValue::Bool(*active),
-            (_, Presence::Value(id)) => self.active_users.get(id).map_or(SourceValue::Unknown, |it| SourceValue::Bool(*it)),
+            (_, Presence::Value(id)) => {
+                self.active_users.get(id).map_or(SourceValue::Unknown, |it| SourceValue::Bool(*it))
+            }
             _ => SourceValue::Unknown,
         }
     }

@@ -74,7 +74,9 @@ impl Halt {
             ),
             ErrorKind::Forbidden => Self::refused_credentials(
                 "PERMISSION_MISSING",
-                format!("{name} does not permit this call: {error}. Give the token the permission; TestConnection says which"),
+                format!(
+                    "{name} does not permit this call: {error}. Give the token the permission; TestConnection says which"
+                ),
             ),
             ErrorKind::HostNotAllowed => Self::failed("HOST_NOT_ALLOWED", error.to_string()),
             ErrorKind::NotFound => Self::failed(

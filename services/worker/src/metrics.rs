@@ -17,7 +17,10 @@ impl Metrics {
     pub(crate) fn new() -> Self {
         let meter = opentelemetry::global::meter("pandaport-worker");
         Self {
-            syncs: meter.u64_counter("pandaport.syncs.ended").with_description("Syncs that ended, by final state").build(),
+            syncs: meter
+                .u64_counter("pandaport.syncs.ended")
+                .with_description("Syncs that ended, by final state")
+                .build(),
             slices: meter
                 .f64_histogram("pandaport.slice.duration")
                 .with_unit("s")

@@ -71,7 +71,8 @@ pub(crate) fn json<T: Serialize>(value: &T) -> String {
 
 /// What we wrote ourselves, read back.
 pub(crate) fn parse<'a, T: Deserialize<'a>>(what: &'static str, text: &'a str) -> Result<T, crate::halt::Halt> {
-    serde_json::from_str(text).map_err(|error| crate::halt::Halt::Store(pandaport_store::StoreError::corrupt(what, error)))
+    serde_json::from_str(text)
+        .map_err(|error| crate::halt::Halt::Store(pandaport_store::StoreError::corrupt(what, error)))
 }
 
 /// The projection a record keeps.

@@ -31,12 +31,8 @@ pub(crate) async fn work(deps: &Deps, job: SyncJob, context: JobContext) -> Slic
         Err(error) => return store_failed(job.sync_id, &error),
     };
     tracing::debug!(fence = slice.guard.fence, phase = slice.row.phase, "slice begins");
-    let deadline = Arc::new(Deadline::new(
-        Arc::clone(&deps.clock),
-        context.stop,
-        deps.settings.slice,
-        deps.settings.http_timeout,
-    ));
+    let deadline =
+        Arc::new(Deadline::new(Arc::clone(&deps.clock), context.stop, deps.settings.slice, deps.settings.http_timeout));
     let mut run = match open(deps, slice.clone(), deadline).await {
         Ok(run) => run,
         Err(halt) => return put_down_unopened(deps, &slice, halt).await,
@@ -54,10 +50,11 @@ pub(crate) async fn work(deps: &Deps, job: SyncJob, context: JobContext) -> Slic
 async fn open(deps: &Deps, slice: Slice, deadline: Arc<Deadline>) -> Result<Run, Halt> {
     let row = &slice.row;
     let guard: Arc<dyn pandaport_upstream::Guard> = deadline.clone();
-    let clients = deps.upstream.open(&row.tenant, row.connection_id.0, Some(guard)).await.map_err(|error| match error {
-        OpenError::Store(error) => Halt::from(error),
-        other => Halt::failed("CONNECTION_NOT_VERIFIED", other.to_string()),
-    })?;
+    let clients =
+        deps.upstream.open(&row.tenant, row.connection_id.0, Some(guard)).await.map_err(|error| match error {
+            OpenError::Store(error) => Halt::from(error),
+            other => Halt::failed("CONNECTION_NOT_VERIFIED", other.to_string()),
+        })?;
     let asset_panda =
         clients.scoped().map_err(|error| Halt::failed("CONNECTION_NOT_VERIFIED", error.to_string()))?.clone();
     let spec: MappingSpec = parse("mapping", &row.spec)?;
@@ -115,7 +112,9 @@ async fn phases(run: &mut Run) -> Result<(), Halt> {
 async fn finish(deps: &Deps, run: &mut Run) -> SliceEnd {
     let now = run.now();
     let kept = async {
-        run.enter("REMOVE", Some(0)).await?;
+        if !run.slice.guard.dry_run {
+            run.enter("REMOVE", Some(0)).await?;
+        }
         let sync = pandaport_store::syncs::get(&run.store, &run.slice.row.tenant, run.slice.guard.sync_id).await?;
         let rejections = sync.counts.rejected + sync.counts.still_rejected > 0;
         let ending = Ending {
@@ -168,7 +167,9 @@ async fn put_down(deps: &Deps, run: &mut Run, halt: Halt) -> SliceEnd {
         },
         Halt::Settle { until } => Wait {
             reason: "SETTLE",
-            message: "it is unclear whether some records were created; they are looked up before anything is sent again".into(),
+            message:
+                "it is unclear whether some records were created; they are looked up before anything is sent again"
+                    .into(),
             until,
             outage: None,
         },
@@ -180,8 +181,7 @@ async fn put_down(deps: &Deps, run: &mut Run, halt: Halt) -> SliceEnd {
             };
             if now.since(since) >= deps.settings.outage_limit {
                 let message = format!("{} has been out since {since}: {message}", api.name());
-                let failure =
-                    Failure { reason: "HOST_UNREACHABLE", message, broken: None, credentials_refused: false };
+                let failure = Failure { reason: "HOST_UNREACHABLE", message, broken: None, credentials_refused: false };
                 return end(deps, &run.slice, progress, failed(failure), now).await;
             }
             tracing::warn!(api = api.name(), message, "an API is out: the sync waits");
@@ -206,7 +206,9 @@ async fn put_down(deps: &Deps, run: &mut Run, halt: Halt) -> SliceEnd {
 async fn put_down_unopened(deps: &Deps, slice: &Slice, halt: Halt) -> SliceEnd {
     let now = deps.clock.now().into();
     match halt {
-        Halt::Failed(failure) => end(deps, slice, pandaport_store::engine::Progress::default(), failed(failure), now).await,
+        Halt::Failed(failure) => {
+            end(deps, slice, pandaport_store::engine::Progress::default(), failed(failure), now).await
+        }
         Halt::FenceLost => fence_lost(deps),
         Halt::Store(error) => lost_or_failed(deps, slice.guard.sync_id, &error),
         _ => SliceEnd::Again(Duration::ZERO),
@@ -226,7 +228,13 @@ fn failed(failure: Failure) -> Ending {
     }
 }
 
-async fn end(deps: &Deps, slice: &Slice, progress: pandaport_store::engine::Progress, ending: Ending, now: Micros) -> SliceEnd {
+async fn end(
+    deps: &Deps,
+    slice: &Slice,
+    progress: pandaport_store::engine::Progress,
+    ending: Ending,
+    now: Micros,
+) -> SliceEnd {
     match deps.store.finish_sync(slice.guard, &progress, &ending, now).await {
         Ok(()) => {
             let (reason, message) = ending.error.unwrap_or_default();

@@ -38,6 +38,22 @@ impl Serving {
     pub(crate) fn caller(&self) -> Caller {
         Caller::of(&self.grpc)
     }
+
+    /// Whether the process's own loop turns.
+    pub(crate) async fn is_live(&self) -> bool {
+        self.asks_well("livez").await
+    }
+
+    /// Whether it takes work.
+    pub(crate) async fn is_ready(&self) -> bool {
+        self.asks_well("readyz").await
+    }
+
+    async fn asks_well(&self, path: &str) -> bool {
+        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(2)).build();
+        let answer = http.expect("an HTTP client").get(format!("http://{}/{path}", self.admin)).send().await;
+        answer.is_ok_and(|answer| answer.status().is_success())
+    }
 }
 
 impl Installation {

@@ -37,7 +37,13 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::StoreError::Unavailable`].
-    pub async fn due_intents(&self, guard: Guard, mapping: MappingId, now: Micros, limit: i64) -> Result<Vec<IntentRow>> {
+    pub async fn due_intents(
+        &self,
+        guard: Guard,
+        mapping: MappingId,
+        now: Micros,
+        limit: i64,
+    ) -> Result<Vec<IntentRow>> {
         Ok(on_read!(self, pool => sqlx::query_as(
             "SELECT i.device_id, i.identifier, i.identifier_key, i.serial_number, i.sync_id, i.applied, i.sent_time,
                     i.next_look_time, i.looks, i.payload, r.step

@@ -84,7 +84,13 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::StoreError::Unavailable`].
-    pub async fn page_state(&self, guard: Guard, mapping: MappingId, devices: &[&str], users: &[&str]) -> Result<PageState> {
+    pub async fn page_state(
+        &self,
+        guard: Guard,
+        mapping: MappingId,
+        devices: &[&str],
+        users: &[&str],
+    ) -> Result<PageState> {
         let ids = id_list(devices);
         let links: Vec<NarrowLink> = on_read!(self, pool => sqlx::query_as(self.sql(
             "SELECT device_id, fingerprint, flags, passenger_time, seen_sync FROM links
@@ -100,8 +106,11 @@ impl Store {
                 .bind(guard.sync_id).bind(&ids).fetch_all(pool).await)?;
             state.taken.extend(seen.into_iter().map(|it| it.0));
         }
-        let quarantined: Vec<&str> =
-            links.iter().filter(|it| it.flags & super::flag::QUARANTINED != 0).map(|it| it.device_id.as_str()).collect();
+        let quarantined: Vec<&str> = links
+            .iter()
+            .filter(|it| it.flags & super::flag::QUARANTINED != 0)
+            .map(|it| it.device_id.as_str())
+            .collect();
         if !quarantined.is_empty() {
             let refused: Vec<(String, Option<Micros>)> = on_read!(self, pool => sqlx::query_as(self.sql(
                 "SELECT device_id, rejected_time FROM link_values WHERE mapping_id = $1 AND device_id IN (IDS($2))"))
@@ -146,7 +155,12 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::StoreError::FenceLost`], [`crate::StoreError::Unavailable`].
-    pub async fn save_users(&self, slice: &super::Slice, users: &[(String, bool)], progress: &Progress) -> Result<bool> {
+    pub async fn save_users(
+        &self,
+        slice: &super::Slice,
+        users: &[(String, bool)],
+        progress: &Progress,
+    ) -> Result<bool> {
         let mut tx = self.begin_write().await?;
         let cancel = fenced(&mut tx, slice.guard, progress).await?;
         for users in users.chunks(INSERT_ROWS) {
@@ -213,7 +227,13 @@ async fn mark_dry_run_seen(tx: &mut Tx, guard: Guard, tenant: &Tenant, seen: &[S
     Ok(())
 }
 
-async fn insert_planned(tx: &mut Tx, guard: Guard, tenant: &Tenant, mapping: MappingId, rows: &[PlannedRow]) -> Result<()> {
+async fn insert_planned(
+    tx: &mut Tx,
+    guard: Guard,
+    tenant: &Tenant,
+    mapping: MappingId,
+    rows: &[PlannedRow],
+) -> Result<()> {
     on_tx!(tx, conn => {
         let mut sql = QueryBuilder::new(
             "INSERT INTO sync_records (sync_id, device_id, tenant, mapping_id, identifier, identifier_key, serial_number,

@@ -51,7 +51,13 @@ pub(super) async fn done(tx: &mut Tx, sync: SyncId, device: &str, done: &Done<'_
     Ok(())
 }
 
-pub(super) async fn reject_unchanged(tx: &mut Tx, slice: &Slice, device: &str, reason: &str, message: &str) -> Result<()> {
+pub(super) async fn reject_unchanged(
+    tx: &mut Tx,
+    slice: &Slice,
+    device: &str,
+    reason: &str,
+    message: &str,
+) -> Result<()> {
     on_tx!(tx, conn => sqlx::query(
         "INSERT INTO sync_records (sync_id, device_id, tenant, mapping_id, identifier, identifier_key, serial_number,
              fingerprint, last_enrollment, last_check_in, step, outcome, reason, message, record_id)

@@ -177,7 +177,13 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::FenceLost`], [`StoreError::Unavailable`].
-    pub async fn pause_sync(&self, guard: Guard, progress: &Progress, wait: &Wait, next_slice_time: Micros) -> Result<bool> {
+    pub async fn pause_sync(
+        &self,
+        guard: Guard,
+        progress: &Progress,
+        wait: &Wait,
+        next_slice_time: Micros,
+    ) -> Result<bool> {
         let mut tx = self.begin_write().await?;
         let cancel = fenced(&mut tx, guard, progress).await?;
         on_tx!(&mut tx, conn => sqlx::query(

@@ -42,7 +42,8 @@ pub(crate) async fn run(run: &mut Run) -> Result<(), Halt> {
         while let Some(more) = sending.try_join_next() {
             answered.push(more);
         }
-        let mut confirming = Confirming { run, ops: Vec::new(), counts: CountDeltas::default(), halt: None, unanswered };
+        let mut confirming =
+            Confirming { run, ops: Vec::new(), counts: CountDeltas::default(), halt: None, unanswered };
         for sent in answered {
             // A task of ours that panicked leaves its rows as marked: the next slice looks them up.
             let sent = sent.map_err(|error| Halt::Outage { api: Api::AssetPanda, message: error.to_string() })?;

@@ -78,7 +78,8 @@ impl Confirming<'_> {
 
     /// The call failed as a whole.
     fn whole(&mut self, batch: &Outgoing, error: &SendError) {
-        let refused = error.effect == Effect::NotApplied && matches!(error.kind, ErrorKind::Refused | ErrorKind::NotFound);
+        let refused =
+            error.effect == Effect::NotApplied && matches!(error.kind, ErrorKind::Refused | ErrorKind::NotFound);
         if refused && batch.rows.len() == 1 {
             let (row, _) = &batch.rows[0];
             self.reject(row, batch.create, error.message.clone());

@@ -3,11 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use pandaport_import::{
-    Baseline, Case, CellSpec, Change, Decision, Forms, FoundRecord, LinkedCase, Projection, RejectReason,
-    WriteRule, decide, identifier_key, passenger_due, record_values,
+    Baseline, Case, CellSpec, Change, Decision, Forms, FoundRecord, LinkedCase, Projection, RejectReason, WriteRule,
+    decide, identifier_key, passenger_due, record_values,
 };
-use pandaport_store::engine::{CountDeltas, Holder, LinkPut, LinkRow, Op, Rejection, Step, UndecidedRow, flag};
 use pandaport_store::Micros;
+use pandaport_store::engine::{CountDeltas, Holder, LinkPut, LinkRow, Op, Rejection, Step, UndecidedRow, flag};
 use serde_json::Value;
 
 use crate::halt::{Api, Halt};
@@ -73,8 +73,11 @@ impl<'a> Deciding<'a> {
         }
         let record_ids: Vec<&str> = record_ids.iter().map(String::as_str).collect();
         let holders = run.store.holders(&run.slice, &record_ids).await?;
-        let serials: Vec<&str> =
-            rows.iter().filter(|row| row.flags & flag::LINKED == 0).filter_map(|row| row.serial_number.as_deref()).collect();
+        let serials: Vec<&str> = rows
+            .iter()
+            .filter(|row| row.flags & flag::LINKED == 0)
+            .filter_map(|row| row.serial_number.as_deref())
+            .collect();
         let by_serial = run.store.holders_of_serials(&run.slice, &serials).await?;
         Ok(Self {
             run,
@@ -185,7 +188,10 @@ impl<'a> Deciding<'a> {
             identifier_key: winner.identifier_key.clone(),
             quarantined: false,
             reason: RejectReason::IdentifierDuplicate.as_str(),
-            message: format!("device {} has the same identifier and enrolled later: the record is now its", winner.device_id),
+            message: format!(
+                "device {} has the same identifier and enrolled later: the record is now its",
+                winner.device_id
+            ),
             time: self.run.now(),
         }))
     }
@@ -221,7 +227,14 @@ impl<'a> Deciding<'a> {
             Decision::Create { row: changes } => {
                 let baseline = Baseline::default().confirmed(&wanted.cells, &changes, &[]);
                 let listed = listed(&changes, &[]);
-                self.plan(row, Planned { record_id: None, listed, plan: plan("CREATED", &changes, &before, baseline, Forms::default()) });
+                self.plan(
+                    row,
+                    Planned {
+                        record_id: None,
+                        listed,
+                        plan: plan("CREATED", &changes, &before, baseline, Forms::default()),
+                    },
+                );
             }
             Decision::Adopt { record_id, changes, differences, equal } => {
                 let known = before.confirmed(&wanted.cells, &[], &equal);
@@ -401,10 +414,8 @@ fn found_of(row: &UndecidedRow) -> Result<FoundSet, Halt> {
 
 /// Changes as a record lists them: what was written, and what an adoption found different and left.
 fn listed(changes: &[Change], differences: &[pandaport_import::Difference]) -> String {
-    let mut listed: Vec<Value> = changes
-        .iter()
-        .map(|it| change(&it.column_id, it.source_field.key(), it.old.as_ref(), Some(&it.new)))
-        .collect();
+    let mut listed: Vec<Value> =
+        changes.iter().map(|it| change(&it.column_id, it.source_field.key(), it.old.as_ref(), Some(&it.new))).collect();
     listed.extend(differences.iter().map(|it| change(&it.column_id, it.source_field.key(), Some(&it.present), None)));
     json(&listed)
 }
@@ -421,4 +432,3 @@ fn change(column_id: &str, source_field: &str, old: Option<&Value>, new: Option<
     }
     Value::Object(change)
 }
-

@@ -7,10 +7,10 @@ use std::time::Duration;
 use pandaport_import::{Identifier, Projector, RejectReason, identifier_key, passenger_due};
 use pandaport_kandji::{Crawl, CrawlState, Device, DevicePage, PageEntry, Taken, Unreadable};
 use pandaport_outbound::SendError;
+use pandaport_store::Micros;
 use pandaport_store::engine::{
     CountDeltas, NarrowLink, Op, PageState, PageWrite, PlannedRow, Progress, Rejection, SeenDevice, flag,
 };
-use pandaport_store::Micros;
 use tokio::task::JoinSet;
 
 use crate::device::{KandjiDevice, user_id, value};
@@ -35,7 +35,10 @@ pub(crate) async fn run(run: &mut Run) -> Result<(), Halt> {
     run.checkpoint.crawl = None;
     let size = match crawl.state() {
         CrawlState::Incomplete { reason } => {
-            tracing::warn!(reason, "the fleet was not read to the end: what was read is written, nothing counts as gone");
+            tracing::warn!(
+                reason,
+                "the fleet was not read to the end: what was read is written, nothing counts as gone"
+            );
             run.checkpoint.incomplete = Some(reason);
             None
         }
@@ -253,4 +256,3 @@ enum Left {
     Unchanged,
     StillRejected,
 }
-

@@ -104,11 +104,7 @@ fn reject_losers(run: &Run, rivals: &[ClaimRow], ops: &mut Vec<Op>, counts: &mut
                 changes: None,
             });
         } else {
-            ops.push(Op::RejectUnchanged {
-                device_id: row.device_id.clone(),
-                reason,
-                message: loser.message.clone(),
-            });
+            ops.push(Op::RejectUnchanged { device_id: row.device_id.clone(), reason, message: loser.message.clone() });
             if row.flags & pandaport_store::engine::flag::QUARANTINED != 0 {
                 counts.still_rejected -= 1;
             } else {

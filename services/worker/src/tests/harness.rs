@@ -49,8 +49,16 @@ impl World {
         let queue = Queue::new(&store).unwrap();
         let tenant = Tenant::default();
         let mapping_id = connect(&store, &tenant, &sandbox, mapped).await;
-        let mut world =
-            Self { sandbox, store, queue, mapping_id, tenant, stop: CancellationToken::new(), working: None, _folder: folder };
+        let mut world = Self {
+            sandbox,
+            store,
+            queue,
+            mapping_id,
+            tenant,
+            stop: CancellationToken::new(),
+            working: None,
+            _folder: folder,
+        };
         world.start().await;
         world
     }
@@ -137,12 +145,7 @@ impl World {
     }
 }
 
-async fn connect(
-    store: &Store,
-    tenant: &Tenant,
-    sandbox: &Sandbox,
-    mapped: impl Fn(SourceField) -> bool,
-) -> MappingId {
+async fn connect(store: &Store, tenant: &Tenant, sandbox: &Sandbox, mapped: impl Fn(SourceField) -> bool) -> MappingId {
     let now = Micros::now();
     let ready = sandbox.ready();
     let connection = NewConnection {

@@ -255,7 +255,9 @@ async fn adoption_takes_over_a_record_that_was_there_and_leaves_what_kandji_does
         ready.columns["Serial Number"].clone(): without_tag["serial_number"],
         ready.columns["Asset Tag"].clone(): "by hand",
     });
-    world.control(Method::POST, "/records", Some(json!({"collection_id": ready.collection_id, "records": [values]}))).await;
+    world
+        .control(Method::POST, "/records", Some(json!({"collection_id": ready.collection_id, "records": [values]})))
+        .await;
     let sync = world.sync(Mode::Incremental).await;
     succeeded(&sync);
     assert_eq!((sync.counts.adopted, sync.counts.created), (1, 5), "{sync:?}");
