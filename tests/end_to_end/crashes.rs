@@ -23,7 +23,10 @@ enum Uniqueness {
 }
 
 fn quick_to_settle(installation: Installation) -> Installation {
-    installation.with("PANDAPORT_SLICE", "1s").with("PANDAPORT_HTTP_TIMEOUT", "500ms").with("PANDAPORT_SETTLE", "1ms")
+    installation
+        .with("PANDAPORT_SLICE", "1s")
+        .with("PANDAPORT_HTTP_TIMEOUT", "500ms")
+        .with("PANDAPORT_SETTLE", "100ms,400ms,1300ms")
 }
 
 async fn prepare(scene: &Scene, uniqueness: Uniqueness) {

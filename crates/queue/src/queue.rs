@@ -100,7 +100,7 @@ impl Queue {
     /// Forgets all jobs and the leader of a program that is no more. Then put a job behind each active sync, in this same
     /// transaction: work goes on at once, instead of after the leader's lease (15 s) and the rescue of its jobs.
     ///
-    /// Only for a program that is alone on its database, as [`Store::sole_use`] makes sure.
+    /// Only for a program that is alone on its database: `pandaport up` holds a lock beside its file.
     ///
     /// # Errors
     /// [`QueueError::Store`].

@@ -28,7 +28,7 @@ pub mod workers;
 
 pub use error::{Conflict, StoreError};
 pub use ids::{ConnectionId, LotId, MappingId, SyncId, Tenant};
-pub use migrate::{FileLock, MigrationLock};
+pub use migrate::MigrationLock;
 pub use pool::{Pool, Store, Tx};
 pub use secrets::Keyring;
 pub use time::Micros;

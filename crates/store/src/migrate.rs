@@ -20,24 +20,11 @@ pub struct MigrationLock {
 
 /// A lock of the operating system on a file. It is gone when the process is, however it ended.
 #[derive(Debug)]
-pub struct FileLock {
+struct FileLock {
     _file: File,
 }
 
 impl FileLock {
-    /// Takes the lock on `path`, which is made if it is not there, or answers `None` if another process has it.
-    ///
-    /// # Errors
-    /// When the file can't be made or locked.
-    pub fn try_acquire(path: &Path) -> std::io::Result<Option<Self>> {
-        let file = Self::file(path)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Self { _file: file })),
-            Err(std::fs::TryLockError::WouldBlock) => Ok(None),
-            Err(std::fs::TryLockError::Error(error)) => Err(error),
-        }
-    }
-
     /// Takes the lock on `path`, waiting for whoever has it. Blocks the thread.
     fn acquire(path: &Path) -> std::io::Result<Self> {
         let file = Self::file(path)?;
@@ -66,21 +53,6 @@ impl Store {
             .and_then(|lock| lock)
             .map(|file| MigrationLock { _file: file })
             .map_err(|error| StoreError::Unavailable { message: format!("{shown}: {error}"), disk_full: false })
-    }
-
-    /// Claims this SQLite file for one running program, as `pandaport up` does; `None` if another one has it.
-    /// There is nothing to claim on PostgreSQL.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] when the lock file beside the database can't be made.
-    pub fn sole_use(&self) -> Result<Option<FileLock>> {
-        let Some(path) = self.lock_path("lock") else {
-            return Err(StoreError::Unsupported("only a SQLite file can be claimed".into()));
-        };
-        FileLock::try_acquire(&path).map_err(|error| StoreError::Unavailable {
-            message: format!("{}: {error}", path.display()),
-            disk_full: false,
-        })
     }
 
     fn lock_path(&self, kind: &str) -> Option<PathBuf> {

@@ -55,17 +55,6 @@ async fn what_is_no_database_of_ours_is_refused_without_repeating_its_password()
     assert!(matches!(Store::connect(&url(&directory)).await, Err(StoreError::Corrupt { .. })));
 }
 
-#[tokio::test]
-async fn a_file_is_claimed_by_one_program() {
-    let site = Database::Sqlite.site().await;
-    let claim = site.store.sole_use().unwrap();
-    assert!(claim.is_some());
-    let other = Store::connect(&url(&site.directory)).await.unwrap();
-    assert!(other.sole_use().unwrap().is_none());
-    drop(claim);
-    assert!(other.sole_use().unwrap().is_some());
-}
-
 #[rstest]
 #[case::sqlite(Database::Sqlite)]
 #[tokio::test]

@@ -5,7 +5,7 @@ use pandaport_store::engine::{CountDeltas, Op, Step};
 use tokio::task::JoinSet;
 
 use super::batch::{Outgoing, Sent, intent};
-use super::confirm::Confirming;
+use super::confirm::{Confirmed, Confirming};
 use crate::halt::{Api, Halt};
 use crate::plan::{WritePlan, json, parse};
 use crate::run::Run;
@@ -20,43 +20,41 @@ pub(crate) async fn run(run: &mut Run) -> Result<(), Halt> {
     let mut stopped: Option<Halt> = None;
     let mut unanswered = 0;
     loop {
-        if stopped.is_none() && !run.may_go_on() {
-            stopped = Some(Halt::TimeUp);
+        let Confirmed { mut ops, counts, halt } = answers(run, &mut sending, &mut unanswered).await?;
+        if stopped.is_none() {
+            stopped = halt.or_else(|| (!run.may_go_on()).then_some(Halt::TimeUp));
         }
-        if stopped.is_none() && sending.len() < IN_FLIGHT {
-            let batches = next_batches(run, IN_FLIGHT - sending.len()).await?;
-            if let Err(halt) = mark(run, &batches).await {
-                keep_first(&mut stopped, halt)?;
-                unmark(run, &batches).await?;
-            }
-            if stopped.is_none() {
-                for batch in batches {
-                    let asset_panda = run.asset_panda.clone();
-                    let collection_id = run.slice.row.collection_id.clone();
-                    sending.spawn(async move { batch.send(&asset_panda, &collection_id).await });
-                }
-            }
+        let next = if stopped.is_none() { next_batches(run, IN_FLIGHT - sending.len()).await? } else { Vec::new() };
+        if ops.is_empty() && next.is_empty() && sending.is_empty() {
+            return stopped.map_or(Ok(()), Err);
         }
-        let Some(first) = sending.join_next().await else { break };
-        let mut answered = vec![first];
-        while let Some(more) = sending.try_join_next() {
-            answered.push(more);
+        // What came back is confirmed, and what goes out is marked, in one transaction: each costs a write to the disk.
+        ops.extend(marks(run, &next));
+        if let Err(halt) = run.commit(&ops, counts).await {
+            keep_first(&mut stopped, halt)?;
+            unmark(run, &next).await?;
+            continue;
         }
-        let mut confirming =
-            Confirming { run, ops: Vec::new(), counts: CountDeltas::default(), halt: None, unanswered };
-        for sent in answered {
-            // A task of ours that panicked leaves its rows as marked: the next slice looks them up.
-            let sent = sent.map_err(|error| Halt::Outage { api: Api::AssetPanda, message: error.to_string() })?;
-            confirming.batch(sent).await?;
-        }
-        let Confirming { ops, counts, halt, unanswered: in_a_row, .. } = confirming;
-        unanswered = in_a_row;
-        run.commit(&ops, counts).await.or_else(|halt| keep_first(&mut stopped, halt))?;
-        if let (None, Some(halt)) = (&stopped, halt) {
-            stopped = Some(halt);
+        for batch in next {
+            let asset_panda = run.asset_panda.clone();
+            let collection_id = run.slice.row.collection_id.clone();
+            sending.spawn(async move { batch.send(&asset_panda, &collection_id).await });
         }
     }
-    stopped.map_or(Ok(()), Err)
+}
+
+/// What the answers that are there mean; waits for one if any is to come.
+async fn answers(run: &Run, sending: &mut JoinSet<Sent>, unanswered: &mut u32) -> Result<Confirmed, Halt> {
+    let mut confirming = Confirming::new(run, *unanswered);
+    let mut next = sending.join_next().await;
+    while let Some(sent) = next {
+        // A task of ours that panicked leaves its rows as marked: the next slice looks them up.
+        let sent = sent.map_err(|error| Halt::Outage { api: Api::AssetPanda, message: error.to_string() })?;
+        confirming.batch(sent).await?;
+        next = sending.try_join_next();
+    }
+    *unanswered = confirming.unanswered;
+    Ok(confirming.confirmed())
 }
 
 /// A cancel or the end of the time lets what is in flight be confirmed first; a lost fence does not.
@@ -97,10 +95,7 @@ async fn next_batches(run: &Run, batches: usize) -> Result<Vec<Outgoing>, Halt> 
 }
 
 /// Written down before it is sent: a create as in flight, an update's link as dirty.
-async fn mark(run: &mut Run, batches: &[Outgoing]) -> Result<(), Halt> {
-    if batches.is_empty() {
-        return Ok(());
-    }
+fn marks(run: &Run, batches: &[Outgoing]) -> Vec<Op> {
     let now = run.now();
     let mut ops = Vec::new();
     for batch in batches {
@@ -115,11 +110,14 @@ async fn mark(run: &mut Run, batches: &[Outgoing]) -> Result<(), Halt> {
             }
         }
     }
-    run.commit(&ops, CountDeltas::default()).await
+    ops
 }
 
 /// Marked, and not sent after all.
 async fn unmark(run: &mut Run, batches: &[Outgoing]) -> Result<(), Halt> {
+    if batches.is_empty() {
+        return Ok(());
+    }
     let mut ops = Vec::new();
     for batch in batches {
         for (row, _) in &batch.rows {

@@ -47,17 +47,33 @@ pub(crate) struct LinkOf<'a> {
     pub(crate) seen: bool,
 }
 
-/// Answers being turned into what they mean for each row.
-pub(super) struct Confirming<'a> {
-    pub(super) run: &'a Run,
+/// What answers mean.
+pub(super) struct Confirmed {
     pub(super) ops: Vec<Op>,
     pub(super) counts: CountDeltas,
+    /// Why nothing more should be sent.
     pub(super) halt: Option<Halt>,
+}
+
+/// Answers being turned into what they mean for each row.
+pub(super) struct Confirming<'a> {
+    run: &'a Run,
+    ops: Vec<Op>,
+    counts: CountDeltas,
+    halt: Option<Halt>,
     /// Creates that went unanswered since the last answer.
     pub(super) unanswered: u32,
 }
 
-impl Confirming<'_> {
+impl<'a> Confirming<'a> {
+    pub(super) fn new(run: &'a Run, unanswered: u32) -> Self {
+        Self { run, ops: Vec::new(), counts: CountDeltas::default(), halt: None, unanswered }
+    }
+
+    pub(super) fn confirmed(self) -> Confirmed {
+        Confirmed { ops: self.ops, counts: self.counts, halt: self.halt }
+    }
+
     pub(super) async fn batch(&mut self, sent: Sent) -> Result<(), Halt> {
         let Sent { batch, result } = sent;
         match result {
