@@ -37,7 +37,7 @@ async fn a_first_import_of_1000_devices_costs_200_creates_and_the_next_sync_no_s
     let said = first.calls.unwrap();
     assert_eq!(u64::from(said.kandji), by_sync, "the sync counts its own calls");
     assert_eq!(u64::from(said.asset_panda), calls.all_asset_panda() - 1, "all but CreateMapping's");
-    scene.assert_each_device_once().await;
+    scene.assert_every_value_is_right().await;
 
     scene.sandbox.forget_calls().await;
     let second = scene.sync(&mapping_id).await;
@@ -56,6 +56,7 @@ async fn a_first_import_of_1000_devices_costs_200_creates_and_the_next_sync_no_s
     assert_eq!(counts(&third), [DEVICES, 0, 0, changed, DEVICES - changed, 0, 0]);
     let calls = scene.sandbox.counters().await;
     assert_eq!((calls.searches(), calls.creates(), calls.updates()), (0, 0, 5), "{calls:?}");
+    scene.assert_every_value_is_right().await;
     scene.sandbox.assert_no_violations().await;
 }
 

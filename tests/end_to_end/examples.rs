@@ -6,10 +6,9 @@ use pandaport_api::v1::{DeviceState, SyncState};
 use serde_json::{Value, json};
 
 use crate::harness::caller::counts;
-use crate::harness::expected::{self, Columns, active_users, mapped};
+use crate::harness::expected::{Columns, active_users, records};
 use crate::harness::journey::{self, PATIENCE, connect, create, mapping_of_all, rejected};
-use crate::harness::sandbox::Record;
-use crate::harness::scene::{Scene, assert_succeeded};
+use crate::harness::scene::{Scene, assert_succeeded, assert_values};
 
 const DEVICES: &str = include_str!("../../services/sandbox/examples/devices.json");
 const VARIANTS: &str = include_str!("../../services/sandbox/examples/devices-defensive-variants.json");
@@ -39,32 +38,6 @@ async fn active(scene: &Scene) -> BTreeMap<String, bool> {
     served
 }
 
-/// The collection holds exactly these devices, with every mapped value as it should be.
-fn assert_values(records: &[Record], expected: &BTreeMap<String, BTreeMap<String, Value>>) {
-    let mut found: BTreeMap<String, BTreeMap<String, Value>> = BTreeMap::new();
-    for record in records {
-        let id = record.values["Device ID"].as_str().expect("a device id").to_owned();
-        assert!(found.insert(id.clone(), mapped(&record.values)).is_none(), "{id} is there twice");
-    }
-    for (id, wanted) in expected {
-        let values = found.get(id).unwrap_or_else(|| panic!("{id} is not in the collection"));
-        assert_eq!(values, wanted, "the record of {id}");
-    }
-    let surplus: Vec<&String> = found.keys().filter(|id| !expected.contains_key(*id)).collect();
-    assert!(surplus.is_empty(), "should not be in the collection: {surplus:?}");
-}
-
-fn expect(
-    devices: &[Value],
-    active: &BTreeMap<String, bool>,
-    columns: Columns,
-    but_for: &[&str],
-) -> BTreeMap<String, BTreeMap<String, Value>> {
-    let id = |device: &Value| device["device_id"].as_str().expect("an id").to_owned();
-    let there = devices.iter().filter(|device| !but_for.contains(&id(device).as_str()));
-    there.map(|device| (id(device), expected::record(device, active, columns))).collect()
-}
-
 #[tokio::test]
 async fn by_serial_number_every_device_has_all_26_values_right_and_the_rest_is_listed_with_reasons() {
     let scene = Scene::of(0).await;
@@ -76,7 +49,7 @@ async fn by_serial_number_every_device_has_all_26_values_right_and_the_rest_is_l
 
     assert_eq!(import.sync.state(), SyncState::CompletedWithRejections, "{:#?}", import.sync);
     assert_eq!(counts(&import.sync), [25, 23, 0, 0, 0, 2, 0]);
-    let wanted = expect(&devices, &active(&scene).await, Columns::Typed, &[OLDER, WITHOUT_SERIAL]);
+    let wanted = records(&devices, &active(&scene).await, Columns::Typed, &[OLDER, WITHOUT_SERIAL]);
     assert_eq!(wanted.len(), 23);
     assert_values(&scene.sandbox.records().await, &wanted);
 
@@ -113,7 +86,7 @@ async fn by_device_id_into_text_columns_every_device_has_all_26_values_right() {
 
     assert_succeeded(&sync);
     assert_eq!(counts(&sync), [25, 25, 0, 0, 0, 0, 0]);
-    let wanted = expect(&devices, &active(&scene).await, Columns::Text, &[]);
+    let wanted = records(&devices, &active(&scene).await, Columns::Text, &[]);
     assert_values(&scene.sandbox.records_of("All Text").await, &wanted);
 
     scene.sandbox.forget_calls().await;
@@ -146,7 +119,7 @@ async fn the_devices_of_a_tenant_with_windows_and_android_arrive_too() {
 
     assert_succeeded(&import.sync);
     assert_eq!(counts(&import.sync), [4, 4, 0, 0, 0, 0, 0]);
-    let wanted = expect(&devices_of(&[MIXED]), &active(&scene).await, Columns::Typed, &[]);
+    let wanted = records(&devices_of(&[MIXED]), &active(&scene).await, Columns::Typed, &[]);
     assert_values(&scene.sandbox.records().await, &wanted);
 }
 

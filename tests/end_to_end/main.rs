@@ -5,7 +5,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod adoption;
+mod budgets;
 mod calls;
+mod command_line;
 mod crashes;
 mod demo;
 mod examples;
@@ -16,7 +18,10 @@ mod outages;
 mod pages;
 mod refusals;
 mod rejections;
+mod rivals;
 mod schedule;
+mod searches;
 mod secrets;
 mod shutdown;
 mod triggers;
+mod write_rules;

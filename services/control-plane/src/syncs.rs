@@ -177,14 +177,24 @@ impl ControlPlane {
             .collect())
     }
 
-    /// When the calls that are left are made, if this sync has the whole budget for itself.
+    /// When the calls that are left are made, if this sync has the whole budget for itself: whatever fits into the window
+    /// at hand goes at the pace of the answers, the rest waits for the windows that follow.
     fn estimated_end(&self, row: &Sync, now: Micros) -> Option<Micros> {
-        let calls = u32::try_from(row.calls_left?).ok()?;
+        let left = u32::try_from(row.calls_left?).ok()?;
+        let made = u32::try_from(row.calls_asset_panda).ok()?;
         let limits = &self.upstream.budgets().asset_panda;
-        let time = limits.iter().map(|limit| limit.window.mul_f64(f64::from(calls) / f64::from(limit.calls))).max()?;
+        let windows = limits.iter().map(|limit| {
+            let calls = limit.calls.max(1);
+            let last = made.saturating_add(left).saturating_sub(1);
+            limit.window * (last / calls).saturating_sub(made / calls)
+        });
+        let time = windows.max().unwrap_or_default() + PACE * left;
         Some(row.wait_until.unwrap_or(now).max(now).plus(time))
     }
 }
+
+/// How long a call takes where many are under way at once.
+const PACE: std::time::Duration = std::time::Duration::from_millis(20);
 
 /// The state that a first sync needs.
 pub(crate) fn verified(state: ConnectionState) -> Result<()> {

@@ -68,7 +68,7 @@ pub(crate) fn active_users(pages: &[Value]) -> BTreeMap<String, bool> {
 }
 
 /// The record a device should have after its creation: values by column name; a field without a value has no entry.
-pub(crate) fn record(device: &Value, active: &BTreeMap<String, bool>, columns: Columns) -> BTreeMap<String, Value> {
+fn record(device: &Value, active: &BTreeMap<String, bool>, columns: Columns) -> BTreeMap<String, Value> {
     let mut record = BTreeMap::new();
     for (key, name, kind) in FIELDS {
         if let Some(value) = source(device, key, active).and_then(|value| written(&value, kind, columns)) {
@@ -76,6 +76,18 @@ pub(crate) fn record(device: &Value, active: &BTreeMap<String, bool>, columns: C
         }
     }
     record
+}
+
+/// The records that these devices should have, but for some, by device id.
+pub(crate) fn records(
+    devices: &[Value],
+    active: &BTreeMap<String, bool>,
+    columns: Columns,
+    but_for: &[&str],
+) -> BTreeMap<String, BTreeMap<String, Value>> {
+    let id = |device: &Value| device["device_id"].as_str().expect("an id").to_owned();
+    let there = devices.iter().filter(|device| !but_for.contains(&id(device).as_str()));
+    there.map(|device| (id(device), record(device, active, columns))).collect()
 }
 
 /// What Kandji says of a field; nothing where it is absent, null or `""`.
@@ -121,12 +133,7 @@ pub(crate) fn whole_second(time: &str) -> String {
 pub(crate) fn tags(tags: &[Value]) -> String {
     let mut tags: Vec<&str> = tags.iter().filter_map(Value::as_str).collect();
     tags.sort_unstable();
-    if tags.iter().any(|tag| tag.contains(", ")) {
-        let quoted: Vec<String> = tags.iter().map(|tag| format!("\"{tag}\"")).collect();
-        format!("[{}]", quoted.join(","))
-    } else {
-        tags.join(", ")
-    }
+    if tags.iter().any(|tag| tag.contains(", ")) { Value::from(tags).to_string() } else { tags.join(", ") }
 }
 
 /// A record without the columns that hold nothing, and those that no field is mapped to.

@@ -116,6 +116,12 @@ impl Sandbox {
         Counters(self.get("/counters").await)
     }
 
+    /// The most calls to Asset Panda in any window of this length, however it is laid.
+    pub(crate) async fn most_asset_panda_calls_in(&self, window_ms: u64) -> u64 {
+        let counters = self.get(&format!("/counters?window_ms={window_ms}")).await;
+        counters["asset_panda"]["max_in_window_ms"][window_ms.to_string()].as_u64().expect("a count")
+    }
+
     pub(crate) async fn forget_calls(&self) {
         self.control(Method::POST, "/counters/reset", json!({})).await;
     }
@@ -252,6 +258,11 @@ impl Counters {
     /// Calls to Asset Panda that came in and have no answer yet.
     pub(crate) fn asset_panda_in_flight(&self) -> u64 {
         self.0["asset_panda"]["in_flight"].as_u64().unwrap_or(0)
+    }
+
+    /// Calls to Asset Panda that were answered with this status.
+    pub(crate) fn asset_panda_answered(&self, status: u16) -> u64 {
+        self.0["asset_panda"]["by_status"][status.to_string()].as_u64().unwrap_or(0)
     }
 
     pub(crate) fn device_pages(&self) -> u64 {

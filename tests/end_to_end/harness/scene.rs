@@ -1,13 +1,16 @@
 //! What most tests begin with: a sandbox, and a `pandaport up` beside it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pandaport_api::v1::{Sync, SyncState, TriggerSyncRequest};
 
+use serde_json::Value;
+
 use super::caller::{Caller, full, incremental};
+use super::expected::{Columns, active_users, mapped, records};
 use super::installation::{Installation, Serving};
 use super::journey::PATIENCE;
-use super::sandbox::Sandbox;
+use super::sandbox::{Record, Sandbox};
 
 /// A sandbox, and a `pandaport up` beside it.
 pub(crate) struct Scene {
@@ -58,6 +61,14 @@ impl Scene {
         self.run(full(mapping_id)).await
     }
 
+    /// Every device of the fleet is in the collection exactly once, with all 26 values right, and nothing else is.
+    pub(crate) async fn assert_every_value_is_right(&self) {
+        let active = active_users(&self.sandbox.user_pages().await);
+        let devices = self.sandbox.devices().await;
+        let wanted = records(&devices, &active, Columns::Typed, &[]);
+        assert_values(&self.sandbox.records().await, &wanted);
+    }
+
     /// Every device of the fleet is in the collection exactly once, and nothing else is.
     pub(crate) async fn assert_each_device_once(&self) {
         assert_each_device_once(&self.sandbox).await;
@@ -77,6 +88,24 @@ pub(crate) async fn assert_each_device_once(sandbox: &Sandbox) {
     let twice: Vec<_> = records.iter().filter(|(_, count)| **count > 1).collect();
     assert!(twice.is_empty(), "more than one record: {twice:?}");
     assert_eq!(records, expected);
+}
+
+/// The collection holds exactly these devices, with every mapped value as it should be.
+pub(crate) fn assert_values(found: &[Record], wanted: &BTreeMap<String, BTreeMap<String, Value>>) {
+    let mut by_device: BTreeMap<String, BTreeMap<String, Value>> = BTreeMap::new();
+    for record in found {
+        let id = record.values["Device ID"].as_str().expect("a device id").to_owned();
+        assert!(by_device.insert(id.clone(), mapped(&record.values)).is_none(), "{id} is there twice");
+    }
+    for (id, wanted) in wanted {
+        let values = by_device.get(id).unwrap_or_else(|| panic!("{id} is not in the collection"));
+        let columns: BTreeSet<&String> = values.keys().chain(wanted.keys()).collect();
+        let wrong = columns.into_iter().filter(|it| values.get(*it) != wanted.get(*it));
+        let wrong: Vec<_> = wrong.map(|it| (it, values.get(it), wanted.get(it))).collect();
+        assert!(wrong.is_empty(), "the record of {id}: (column, there, should be) {wrong:#?}");
+    }
+    let surplus: Vec<&String> = by_device.keys().filter(|id| !wanted.contains_key(*id)).collect();
+    assert!(surplus.is_empty(), "should not be in the collection: {surplus:?}");
 }
 
 /// The sync went well, with nothing rejected.

@@ -262,7 +262,8 @@ pub(super) async fn fenced(tx: &mut Tx, guard: Guard, progress: &Progress) -> Re
                 count_skipped = count_skipped + $10, count_rejected = count_rejected + $11,
                 count_still_rejected = count_still_rejected + $12, count_removed = count_removed + $13,
                 calls_kandji = calls_kandji + $14, calls_asset_panda = calls_asset_panda + $15,
-                calls_left = COALESCE($16, calls_left)
+                calls_left = COALESCE($16, CASE WHEN calls_left > $15 THEN calls_left - $15
+                                                WHEN calls_left IS NOT NULL THEN 0 END)
          WHERE sync_id = $1 AND fence = $2 AND state = 'RUNNING'
          RETURNING cancel_request_time",
     )
