@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pandaport_api::v1::{DeviceState, SyncState};
+use pandaport_api::v1::{DeviceState, RecordOutcome, SyncState};
 use serde_json::{Value, json};
 
 use crate::harness::caller::counts;
@@ -155,4 +155,41 @@ async fn a_device_that_can_not_be_read_is_listed_and_does_not_stop_the_others() 
     let (reason, message) = &rejected[&odd];
     assert_eq!(reason, "UNREADABLE");
     assert!(message.contains("last_enrollment"), "the field is named: {message}");
+}
+
+#[tokio::test]
+async fn entries_of_the_list_that_are_no_devices_are_counted_and_listed_and_do_not_stop_the_others() {
+    let scene = Scene::of(20).await;
+    let odd = json!([null, "a text", 7, {}, {"device_id": "", "serial_number": "EXMPLODD0001"}, [1, 2]]);
+    scene.sandbox.add_device(odd).await;
+
+    let import = journey::import(&scene.caller, &scene.sandbox, "serial_number").await;
+
+    assert_eq!(import.sync.state(), SyncState::CompletedWithRejections, "{:#?}", import.sync);
+    assert_eq!(counts(&import.sync), [26, 20, 0, 0, 0, 6, 0]);
+    let rejected = scene.caller.records(&import.sync.sync_id, &[RecordOutcome::Rejected]).await;
+    let reasons: Vec<&str> = rejected.iter().map(|it| it.reason.as_str()).collect();
+    assert_eq!(reasons, ["UNREADABLE"; 6], "{rejected:#?}");
+    assert_eq!(scene.sandbox.records().await.len(), 20);
+
+    let again = scene.sync(&import.mapping_id).await;
+    assert_eq!(counts(&again), [26, 0, 0, 0, 20, 6, 0]);
+}
+
+#[tokio::test]
+async fn an_identifier_that_comes_back_without_its_spaces_is_still_the_devices_own() {
+    let scene = Scene::of(10).await;
+    scene.sandbox.add_device(json!({"serial_number": " EXMPL SPACED ", "model": " odd model "})).await;
+    scene.sandbox.faults(json!({"asset_panda": {"trim_text_and_reformat_dates": true}})).await;
+    let import = journey::import(&scene.caller, &scene.sandbox, "serial_number").await;
+    assert_succeeded(&import.sync);
+    assert_eq!(scene.sandbox.records().await.len(), 11);
+
+    assert_succeeded(&scene.full_sync(&import.mapping_id).await);
+    scene.sandbox.forget_calls().await;
+    let third = scene.full_sync(&import.mapping_id).await;
+    assert_succeeded(&third);
+    assert_eq!(counts(&third), [11, 0, 0, 0, 11, 0, 0]);
+    assert_eq!(scene.sandbox.counters().await.writes(), 0);
+    assert_eq!(scene.sandbox.records().await.len(), 11);
 }

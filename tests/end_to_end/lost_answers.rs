@@ -51,6 +51,22 @@ async fn rule_3_lost_answers_to_creates_leave_no_duplicates_where_uniqueness_is_
 }
 
 #[tokio::test]
+async fn rule_3_where_every_answer_is_lost_all_records_are_found_and_none_is_sent_twice() {
+    let scene = Scene::with(60, patient).await;
+    let faults = json!({
+        "lost_answer": {"on": "create"}, "search_lag_ms": 1000, "flags_present": false, "enforce_unique": false,
+    });
+    scene.sandbox.faults(json!({ "asset_panda": faults })).await;
+
+    let import = journey::import(&scene.caller, &scene.sandbox, "serial_number").await;
+
+    assert_succeeded(&import.sync);
+    assert_eq!(counts(&import.sync), [60, 60, 0, 0, 0, 0, 0]);
+    scene.assert_every_value_is_right().await;
+    assert_eq!(scene.sandbox.counters().await.creates(), 12);
+}
+
+#[tokio::test]
 async fn rule_3_in_whatever_way_an_answer_is_lost_the_device_is_there_once() {
     let scene = Scene::with(20, patient).await;
     scene

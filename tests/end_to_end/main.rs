@@ -24,4 +24,5 @@ mod searches;
 mod secrets;
 mod shutdown;
 mod triggers;
+mod workers;
 mod write_rules;

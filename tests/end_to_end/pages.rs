@@ -1,29 +1,39 @@
 //! A fleet that shifts while it is read (rule 2): nothing that was there all along is missed or written twice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use crate::harness::journey::import;
-use crate::harness::scene::{Scene, assert_succeeded};
+use crate::harness::installation::Installation;
+use crate::harness::journey::{self, PATIENCE, create, import, mapping_of_all};
+use crate::harness::proxy::Proxy;
+use crate::harness::sandbox::Sandbox;
+use crate::harness::scene::{Scene, assert_each_device_once, assert_succeeded};
 
 const DEVICES: u32 = 700;
 
-/// Every device of the fleet is in the collection once, with its present OS version. Devices that were read and then
-/// went are there too: nothing is removed.
-async fn assert_none_is_missed(scene: &Scene, what: &str) {
+/// Who was there before a read.
+async fn listed(scene: &Scene) -> BTreeSet<String> {
+    scene.sandbox.devices().await.iter().map(|it| it["device_id"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Every device that was there before the read and still is, is in the collection with its present OS version, and none
+/// is there twice. Devices that came meanwhile may be there; those that went may be too: nothing is removed.
+async fn assert_none_is_missed(scene: &Scene, before: &BTreeSet<String>, what: &str) {
     let mut records: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for record in scene.sandbox.records().await {
         let id = record.values["Device ID"].as_str().unwrap().to_owned();
         records.entry(id).or_default().push(record.values["OS Version"].clone());
     }
-    for device in scene.sandbox.devices().await {
-        let id = device["device_id"].as_str().unwrap();
-        let versions = records.get(id).unwrap_or_else(|| panic!("{what}: {id} was missed"));
-        assert_eq!(versions, &[device["os_version"].clone()], "{what}: {id}");
-    }
     let twice: Vec<_> = records.iter().filter(|(_, versions)| versions.len() > 1).collect();
     assert!(twice.is_empty(), "{what}: {twice:?}");
+    for device in scene.sandbox.devices().await {
+        let id = device["device_id"].as_str().unwrap();
+        match records.get(id) {
+            Some(versions) => assert_eq!(versions, &[device["os_version"].clone()], "{what}: {id}"),
+            None => assert!(!before.contains(id), "{what}: {id} was missed"),
+        }
+    }
 }
 
 /// What happens to the fleet, or to its pages, during a read.
@@ -54,12 +64,16 @@ async fn rule_2_a_fleet_that_shifts_while_it_is_read_is_read_completely() {
     for (round, (what, shift)) in (1..).zip(shifts()) {
         scene.sandbox.change(15.0, round).await;
         scene.sandbox.add_device(json!({"count": 4})).await;
+        let before = listed(&scene).await;
         scene.sandbox.faults(json!({ "kandji": shift })).await;
 
         let sync = scene.sync(&first.mapping_id).await;
 
         assert_succeeded(&sync);
-        assert_none_is_missed(&scene, what).await;
+        for switch in shift.as_object().unwrap().keys().filter(|it| *it != "page_cap") {
+            assert!(scene.sandbox.struck(&format!("kandji.{switch}")).await > 0, "{what}: it never happened");
+        }
+        assert_none_is_missed(&scene, &before, what).await;
         scene.sandbox.heal().await;
     }
     scene.sandbox.assert_no_violations().await;
@@ -72,12 +86,13 @@ async fn rule_2_a_first_import_of_a_fleet_that_shrinks_and_grows_meanwhile_misse
         "delete_between_pages": {"at": "before", "devices": 3, "count": 2},
         "add_between_pages": {"at": "page_end", "devices": 2, "after": 2},
     });
+    let before = listed(&scene).await;
     scene.sandbox.faults(json!({ "kandji": shift })).await;
 
     let first = import(&scene.caller, &scene.sandbox, "serial_number").await;
 
     assert_succeeded(&first.sync);
-    assert_none_is_missed(&scene, "shrinking and growing").await;
+    assert_none_is_missed(&scene, &before, "shrinking and growing").await;
 }
 
 #[tokio::test]
@@ -86,13 +101,39 @@ async fn rule_2_an_empty_page_in_the_middle_is_no_end() {
     // After the second page so many devices go that the third offset lies past the end: an empty page where the
     // overlapped device was due. What is left was read on the first page.
     let shift = json!({"delete_between_pages": {"at": "after", "after": 2, "devices": 450}});
+    let before = listed(&scene).await;
     scene.sandbox.faults(json!({ "kandji": shift })).await;
 
     let first = import(&scene.caller, &scene.sandbox, "serial_number").await;
 
     assert_succeeded(&first.sync);
     assert_eq!(scene.sandbox.devices().await.len(), 250);
-    assert_none_is_missed(&scene, "an empty page").await;
+    assert_none_is_missed(&scene, &before, "an empty page").await;
     let pages = scene.sandbox.counters().await.device_pages();
     assert!(pages > 3, "it looked again: {pages} pages");
+}
+
+#[tokio::test]
+async fn rule_2_a_page_that_is_empty_by_mistake_is_no_end() {
+    let sandbox = Sandbox::start(DEVICES).await;
+    // Counted from the connection's test on, which asks for two pages of one device: the second page of the import.
+    let proxy = Proxy::start(&sandbox.ready.kandji_url, 4).await;
+    let hosts = format!("{},{}", sandbox.hosts(), proxy.url.trim_start_matches("http://"));
+    let installation = Installation::new(&sandbox).with("PANDAPORT_ALLOWED_HOSTS", &hosts);
+    let up = installation.up().await;
+    let caller = up.caller();
+    let mut settings = journey::connection(&sandbox);
+    settings.kandji.as_mut().unwrap().base_url.clone_from(&proxy.url);
+    let connection = caller.grpc.clone().configure_connection(settings).await.expect("it is accepted").into_inner();
+    let connection_id = connection.connection.unwrap().connection_id;
+    let mapping = mapping_of_all(&caller, &sandbox, &connection_id, "ITAM", "serial_number").await;
+    let before = proxy.device_pages();
+    assert!(before < 3, "the page that is to be empty is not served yet: {before}");
+
+    let created = create(&caller, &connection_id, mapping).await;
+    let sync = caller.ended(&created.sync.unwrap().sync_id, PATIENCE).await;
+
+    assert_succeeded(&sync);
+    assert!(proxy.device_pages() >= 4, "the empty page was served");
+    assert_each_device_once(&sandbox).await;
 }

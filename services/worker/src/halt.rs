@@ -60,6 +60,8 @@ impl Halt {
     /// What a failed call means for the sync.
     pub(crate) fn from_call(api: Api, error: &SendError) -> Self {
         let name = api.name();
+        let said = error.to_string();
+        let said = said.trim_end_matches('.');
         match error.kind {
             ErrorKind::DeadlinePassed => Self::TimeUp,
             ErrorKind::BudgetEmpty | ErrorKind::RateLimited => {
@@ -70,20 +72,20 @@ impl Halt {
             }
             ErrorKind::Unauthorized => Self::refused_credentials(
                 "TOKEN_REFUSED",
-                format!("{name} refused the credentials: {error}. Enter new ones with ConfigureConnection"),
+                format!("{name} refused the credentials: {said}. Enter new ones with ConfigureConnection"),
             ),
             ErrorKind::Forbidden => Self::refused_credentials(
                 "PERMISSION_MISSING",
                 format!(
-                    "{name} does not permit this call: {error}. Give the token the permission; TestConnection says which"
+                    "{name} does not permit this call: {said}. Give the token the permission; TestConnection says which"
                 ),
             ),
             ErrorKind::HostNotAllowed => Self::failed("HOST_NOT_ALLOWED", error.to_string()),
             ErrorKind::NotFound => Self::failed(
                 "NOT_AN_API",
-                format!("{name} does not know this address: {error}. Check the base URL with TestConnection"),
+                format!("{name} does not know this address: {said}. Check the base URL with TestConnection"),
             ),
-            ErrorKind::Refused => Self::failed("REQUEST_REFUSED", format!("{name} refused the request: {error}")),
+            ErrorKind::Refused => Self::failed("REQUEST_REFUSED", format!("{name} refused the request: {said}")),
             _ => Self::Outage { api, message: error.to_string() },
         }
     }

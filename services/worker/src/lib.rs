@@ -16,8 +16,6 @@ mod run;
 mod schedule;
 mod slice;
 mod tenants;
-#[cfg(test)]
-mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +23,8 @@ use std::time::Duration;
 pub use clock::{Clock, SystemClock};
 use metrics::Metrics;
 use pandaport_queue::{Queue, QueueError, ServeConfig, Serving, SliceEnd, job_timeout};
-use pandaport_store::{Micros, Store, Tenant};
+use pandaport_store::engine::Origin;
+use pandaport_store::{Micros, Store};
 use pandaport_upstream::Upstream;
 pub use schedule::resume_active;
 use tenants::TenantSlots;
@@ -162,16 +161,16 @@ async fn take(
     job: pandaport_queue::SyncJob,
     context: pandaport_queue::JobContext,
 ) -> SliceEnd {
-    let tenant = match deps.store.tenant_of(job.sync_id).await {
-        Ok(Some(tenant)) => tenant,
+    let origin = match deps.store.sync_origin(job.sync_id).await {
+        Ok(Some(origin)) => origin,
         Ok(None) => return SliceEnd::Done,
         Err(error) => {
             tracing::error!(%error, "the sync can't be read");
             return SliceEnd::Again(Duration::from_secs(5));
         }
     };
-    let Some(_slot) = tenants.take(&tenant) else { return SliceEnd::Again(NO_SLOT_PAUSE) };
-    let span = span(job.sync_id, &tenant, context.traceparent.as_deref());
+    let Some(_slot) = tenants.take(&origin.tenant) else { return SliceEnd::Again(NO_SLOT_PAUSE) };
+    let span = span(job.sync_id, &origin, context.traceparent.as_deref());
     let began = deps.clock.monotonic();
     deps.metrics.slice_began();
     let end = slice::work(deps, job, context).instrument(span).await;
@@ -179,11 +178,19 @@ async fn take(
     end
 }
 
-/// The span of a slice; it links to the trace that asked for the sync.
-fn span(sync_id: pandaport_store::SyncId, tenant: &Tenant, traceparent: Option<&str>) -> tracing::Span {
-    let span = tracing::info_span!("slice", %sync_id, %tenant);
+/// The span of a slice. The first one continues the trace of the call that asked for the sync; the others, which may run
+/// hours later, link to it.
+fn span(sync_id: pandaport_store::SyncId, origin: &Origin, traceparent: Option<&str>) -> tracing::Span {
+    let span = tracing::info_span!("slice", %sync_id, mapping_id = %origin.mapping_id, tenant = %origin.tenant);
     if let Some(traceparent) = traceparent {
-        pandaport_runtime::telemetry::link_to(&span, traceparent);
+        if origin.fence == 0 {
+            pandaport_runtime::telemetry::set_parent_from(&span, traceparent);
+        } else {
+            pandaport_runtime::telemetry::link_to(&span, traceparent);
+        }
     }
     span
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pandaport_import::{Baseline, Change, Forms, Projection};
+use pandaport_import::{Baseline, Change, Difference, Forms, Projection};
 use pandaport_store::Micros;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -62,6 +62,27 @@ pub(crate) fn row_of(changes: &[Change]) -> BTreeMap<String, Value> {
 pub(crate) fn unconfirmed(before: &Baseline, after: &Baseline) -> Baseline {
     let cells = (0..before.0.len().max(after.0.len())).map(|at| before.get(at).or_else(|| after.get(at)).cloned());
     Baseline(cells.collect())
+}
+
+/// Changes as a record lists them: what was written, and what an adoption found different and left.
+pub(crate) fn listed(changes: &[Change], differences: &[Difference]) -> String {
+    let mut listed: Vec<Value> =
+        changes.iter().map(|it| change(&it.column_id, it.source_field.key(), it.old.as_ref(), Some(&it.new))).collect();
+    listed.extend(differences.iter().map(|it| change(&it.column_id, it.source_field.key(), Some(&it.present), None)));
+    json(&listed)
+}
+
+fn change(column_id: &str, source_field: &str, old: Option<&Value>, new: Option<&Value>) -> Value {
+    let mut change = serde_json::Map::new();
+    change.insert("column_id".into(), column_id.into());
+    change.insert("source_field".into(), source_field.into());
+    if let Some(old) = old {
+        change.insert("old_value".into(), old.clone());
+    }
+    if let Some(new) = new {
+        change.insert("new_value".into(), new.clone());
+    }
+    Value::Object(change)
 }
 
 /// Anything of ours as JSON text.

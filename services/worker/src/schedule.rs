@@ -25,13 +25,14 @@ const AT_ONCE: u32 = 100;
 
 /// Ticks until `shutdown`.
 pub(crate) async fn run(deps: Deps, shutdown: CancellationToken) {
-    let every = |period: Duration| {
-        let mut interval = tokio::time::interval(period);
+    let from = |first: Duration, period: Duration| {
+        let mut interval = tokio::time::interval_at(tokio::time::Instant::now() + first, period);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         interval
     };
-    let (mut schedule, mut sweep, mut beat, mut prune) =
-        (every(SCHEDULE_EVERY), every(SWEEP_EVERY), every(BEAT_EVERY), every(PRUNE_EVERY));
+    let (mut schedule, mut beat) = (from(Duration::ZERO, SCHEDULE_EVERY), from(Duration::ZERO, BEAT_EVERY));
+    // Not at once: after a start, every sync that goes on has a job, but may not have had its slice yet.
+    let (mut sweep, mut prune) = (from(SWEEP_EVERY, SWEEP_EVERY), from(PRUNE_EVERY, PRUNE_EVERY));
     loop {
         let (what, done) = tokio::select! {
             () = shutdown.cancelled() => break,

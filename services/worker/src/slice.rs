@@ -55,8 +55,7 @@ async fn open(deps: &Deps, slice: Slice, deadline: Arc<Deadline>) -> Result<Run,
             OpenError::Store(error) => Halt::from(error),
             other => Halt::failed("CONNECTION_NOT_VERIFIED", other.to_string()),
         })?;
-    let asset_panda =
-        clients.scoped().map_err(|error| Halt::failed("CONNECTION_NOT_VERIFIED", error.to_string()))?.clone();
+    let asset_panda = clients.scoped().map_err(|error| Halt::failed("MODULE_NOT_CHOSEN", error.to_string()))?.clone();
     let spec: MappingSpec = parse("mapping", &row.spec)?;
     Ok(Run {
         store: deps.store.clone(),

@@ -7,6 +7,7 @@ pub(crate) mod installation;
 pub(crate) mod journey;
 pub(crate) mod moments;
 pub(crate) mod process;
+pub(crate) mod proxy;
 pub(crate) mod sandbox;
 pub(crate) mod scene;
 pub(crate) mod wait;

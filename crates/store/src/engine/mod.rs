@@ -29,7 +29,7 @@ pub use lookups::LookupRow;
 pub use op::{Intent, LinkPut, Op, Rejection, Step};
 pub use read::{NarrowLink, PageState, PageWrite, PlannedRow, SeenDevice};
 pub use rivals::ClaimRow;
-pub use slice::{CountDeltas, Ending, Guard, Progress, Slice, Wait};
+pub use slice::{CountDeltas, Ending, Guard, Origin, Progress, Slice, SliceRow, Wait};
 
 /// A link's flags, as they stand in its narrow row.
 pub mod flag {

@@ -60,6 +60,17 @@ pub struct SliceRow {
     pub traceparent: Option<String>,
 }
 
+/// What can be said of a sync before it is taken.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Origin {
+    /// Whose sync it is.
+    pub tenant: Tenant,
+    /// The mapping that is run.
+    pub mapping_id: MappingId,
+    /// How often it was taken.
+    pub fence: i64,
+}
+
 /// What a write adds to the sync row.
 #[derive(Clone, Debug, Default)]
 pub struct Progress {
@@ -152,14 +163,13 @@ impl Store {
         Ok(Some(Slice { guard: Guard { sync_id, fence, dry_run: row.dry_run }, row }))
     }
 
-    /// Whose sync this is; `None` if there is none.
+    /// What can be said of a sync before it is taken; `None` if there is none.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn tenant_of(&self, sync_id: SyncId) -> Result<Option<Tenant>> {
-        let row: Option<(Tenant,)> = on_read!(self, pool => sqlx::query_as("SELECT tenant FROM syncs WHERE sync_id = $1")
-            .bind(sync_id).fetch_optional(pool).await)?;
-        Ok(row.map(|it| it.0))
+    pub async fn sync_origin(&self, sync_id: SyncId) -> Result<Option<Origin>> {
+        Ok(on_read!(self, pool => sqlx::query_as("SELECT tenant, mapping_id, fence FROM syncs WHERE sync_id = $1")
+            .bind(sync_id).fetch_optional(pool).await)?)
     }
 
     /// Keeps progress alone. Answers whether the sync is to be cancelled.

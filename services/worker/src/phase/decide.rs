@@ -3,15 +3,16 @@
 use std::collections::{HashMap, HashSet};
 
 use pandaport_import::{
-    Baseline, Case, CellSpec, Change, Decision, Forms, FoundRecord, LinkedCase, Projection, RejectReason, WriteRule,
-    decide, identifier_key, passenger_due, record_values,
+    Baseline, Case, CellSpec, Change, Decision, Forms, FoundRecord, Mode, Projection, RejectReason, WriteRule, decide,
+    identifier_key, passenger_due,
 };
+use pandaport_outbound::SendError;
 use pandaport_store::Micros;
 use pandaport_store::engine::{CountDeltas, Holder, LinkPut, LinkRow, Op, Rejection, Step, UndecidedRow, flag};
-use serde_json::Value;
 
+use super::evidence::{OwnLink, found_of, may_be_taken_over, read_record, read_records};
 use crate::halt::{Api, Halt};
-use crate::plan::{Found, FoundSet, WritePlan, json, parse, row_of, unconfirmed, wanted};
+use crate::plan::{Found, FoundSet, WritePlan, json, listed, parse, row_of, unconfirmed, wanted};
 use crate::run::Run;
 
 /// Devices decided on in one transaction.
@@ -59,6 +60,8 @@ struct Deciding<'a> {
     holders: HashMap<String, Holder>,
     /// Links of devices that are gone or lost to a rival, by serial number: re-enrolment (rule 12).
     by_serial: HashMap<String, LinkRow>,
+    /// Records of links that a FULL sync's look-up did not bring, read by their ids.
+    read: HashMap<String, Result<Option<Found>, SendError>>,
     /// Records taken over or adopted in this batch.
     taken: HashSet<String>,
     ops: Vec<Op>,
@@ -68,8 +71,12 @@ struct Deciding<'a> {
 impl<'a> Deciding<'a> {
     async fn new(run: &'a Run, cells: &'a [CellSpec], rows: &[UndecidedRow]) -> Result<Self, Halt> {
         let mut record_ids = Vec::new();
+        let mut missing = Vec::new();
         for row in rows {
-            record_ids.extend(found_of(row)?.records.into_iter().map(|it| it.record_id));
+            let found = found_of(row)?.records;
+            let own = row.record_id.as_ref().filter(|_| run.mode == Mode::Full && row.flags & flag::LINKED != 0);
+            missing.extend(own.filter(|own| found.iter().all(|it| it.record_id != **own)).cloned());
+            record_ids.extend(found.into_iter().map(|it| it.record_id));
         }
         let record_ids: Vec<&str> = record_ids.iter().map(String::as_str).collect();
         let holders = run.store.holders(&run.slice, &record_ids).await?;
@@ -88,6 +95,7 @@ impl<'a> Deciding<'a> {
                 .filter(|it| may_be_taken_over(run, it))
                 .filter_map(|it| Some((it.link.serial_number.clone()?, it.link)))
                 .collect(),
+            read: read_records(run, cells, missing).await,
             taken: HashSet::new(),
             ops: Vec::new(),
             counts: CountDeltas::default(),
@@ -213,10 +221,12 @@ impl<'a> Deciding<'a> {
     }
 
     /// Rule 13: a linked record counts as deleted only when its own GET says so.
-    async fn read_record(&self, record_id: &str) -> Result<Option<Found>, Halt> {
-        let record = self.run.asset_panda.record(&self.run.slice.row.collection_id, record_id).await;
-        let record = record.map_err(|error| Halt::from_call(Api::AssetPanda, &error))?;
-        Ok(record.map(|it| Found { record_id: it.id, values: record_values(self.cells, &it.values) }))
+    async fn read_record(&mut self, record_id: &str) -> Result<Option<Found>, Halt> {
+        let record = match self.read.remove(record_id) {
+            Some(record) => record,
+            None => read_record(self.run, self.cells, record_id).await,
+        };
+        record.map_err(|error| Halt::from_call(Api::AssetPanda, &error))
     }
 
     fn keep(&mut self, row: &UndecidedRow, wanted: &Projection, link: Option<&OwnLink>, decision: Decision) {
@@ -375,60 +385,4 @@ fn plan(outcome: &str, changes: &[Change], before: &Baseline, after: Baseline, f
         forms,
         outcome: outcome.to_owned(),
     }
-}
-
-/// A link passes on when its device lost its identifier to a rival in this sync, or is absent from a complete read.
-fn may_be_taken_over(run: &Run, holder: &Holder) -> bool {
-    holder.rejected || (!holder.present && run.checkpoint.incomplete.is_none())
-}
-
-/// The link a device has or takes over.
-struct OwnLink {
-    record_id: String,
-    baseline: Baseline,
-    forms: Forms,
-    dirty: bool,
-}
-
-impl OwnLink {
-    fn of(row: &UndecidedRow) -> Result<Option<Self>, Halt> {
-        let (Some(record_id), Some(cells), Some(forms)) = (&row.record_id, &row.cells, &row.forms) else {
-            return Ok(None);
-        };
-        Ok(Some(Self {
-            record_id: record_id.clone(),
-            baseline: parse("link", cells)?,
-            forms: parse("link", forms)?,
-            dirty: row.flags & flag::DIRTY != 0,
-        }))
-    }
-
-    fn case(&self) -> LinkedCase<'_> {
-        LinkedCase { record_id: &self.record_id, baseline: &self.baseline, forms: &self.forms, dirty: self.dirty }
-    }
-}
-
-fn found_of(row: &UndecidedRow) -> Result<FoundSet, Halt> {
-    row.found.as_deref().map_or(Ok(FoundSet::default()), |text| parse("look-up", text))
-}
-
-/// Changes as a record lists them: what was written, and what an adoption found different and left.
-fn listed(changes: &[Change], differences: &[pandaport_import::Difference]) -> String {
-    let mut listed: Vec<Value> =
-        changes.iter().map(|it| change(&it.column_id, it.source_field.key(), it.old.as_ref(), Some(&it.new))).collect();
-    listed.extend(differences.iter().map(|it| change(&it.column_id, it.source_field.key(), Some(&it.present), None)));
-    json(&listed)
-}
-
-fn change(column_id: &str, source_field: &str, old: Option<&Value>, new: Option<&Value>) -> Value {
-    let mut change = serde_json::Map::new();
-    change.insert("column_id".into(), column_id.into());
-    change.insert("source_field".into(), source_field.into());
-    if let Some(old) = old {
-        change.insert("old_value".into(), old.clone());
-    }
-    if let Some(new) = new {
-        change.insert("new_value".into(), new.clone());
-    }
-    Value::Object(change)
 }

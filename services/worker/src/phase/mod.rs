@@ -4,6 +4,7 @@ pub(crate) mod apply;
 mod batch;
 mod confirm;
 pub(crate) mod decide;
+mod evidence;
 pub(crate) mod lookup;
 pub(crate) mod read;
 pub(crate) mod resolve;

@@ -29,6 +29,7 @@ pub(crate) async fn run(run: &mut Run) -> Result<(), Halt> {
 }
 
 fn broken(reason: &'static str, message: String) -> Halt {
+    let message = format!("{message}. Restore it in Asset Panda, or make a new mapping; the next sync looks again");
     let broken = format!("{reason}: {message}");
     Halt::Failed(Failure { reason, message, broken: Some(broken), credentials_refused: false })
 }
