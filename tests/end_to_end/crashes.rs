@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::harness::caller::{counts, is_final};
+use crate::harness::caller::{counts, incremental, is_final};
 use crate::harness::installation::Installation;
 use crate::harness::journey::{PATIENCE, begin_import};
 use crate::harness::moments::Moments;
@@ -98,6 +98,50 @@ async fn rule_3_killed_at_many_moments_of_a_first_import_into_a_unique_column() 
 #[tokio::test]
 async fn rule_3_killed_at_many_moments_of_a_first_import_where_uniqueness_is_unknown() {
     killed_at_many_moments(Uniqueness::Unknown, 2, 14).await;
+}
+
+/// Devices change back and forth between two values while the process is killed time and again.
+#[tokio::test]
+async fn rule_4_killed_at_many_moments_of_updates_no_row_is_left_stale() {
+    let mut scene = Scene::with(60, quick_to_settle).await;
+    let import = begin_import(&scene.caller, &scene.sandbox, "serial_number").await;
+    assert_succeeded(&scene.caller.ended(&import.sync.sync_id, PATIENCE).await);
+    let ids: Vec<String> =
+        scene.sandbox.devices().await.iter().map(|it| it["device_id"].as_str().unwrap().to_owned()).collect();
+    scene.sandbox.faults(json!({"asset_panda": {"latency_ms": 10, "hold_after_apply_ms": 80}})).await;
+    let mut moments = Moments::seeded(3);
+    let mut between = 0;
+    for round in 0..12 {
+        for id in ids.iter().filter(|_| moments.below(2) == 0) {
+            let version = if moments.below(2) == 0 { "1.0" } else { "2.0" };
+            scene.sandbox.edit_device(id, json!({"os_version": version})).await;
+        }
+        let sync =
+            scene.caller.try_trigger(incremental(&import.mapping_id)).await.expect("it is accepted").sync.unwrap();
+        let at = calls(&scene).await + 2 + moments.below(12);
+        until_so("the next moment, or the end of the sync", PATIENCE, async || {
+            calls(&scene).await >= at || is_final(&scene.caller.sync(&sync.sync_id).await)
+        })
+        .await;
+        tokio::time::sleep(Duration::from_millis(moments.below(60))).await;
+        between += u32::from(scene.sandbox.counters().await.asset_panda_in_flight() > 0);
+        scene.crash_and_restart().await;
+        // Now and then the sync gets to its end before the next change.
+        if round % 3 == 0 {
+            scene.caller.ended(&sync.sync_id, PATIENCE).await;
+        }
+    }
+    assert!(between >= 3, "only {between} kills fell between a call and its answer");
+
+    scene.sandbox.heal().await;
+    let last = scene.caller.try_trigger(incremental(&import.mapping_id)).await.expect("it is accepted").sync.unwrap();
+    assert_succeeded(&scene.caller.ended(&last.sync_id, PATIENCE).await);
+    assert_succeeded(&scene.sync(&import.mapping_id).await);
+    scene.assert_every_value_is_right().await;
+    scene.sandbox.forget_calls().await;
+    assert_succeeded(&scene.sync(&import.mapping_id).await);
+    assert_succeeded(&scene.full_sync(&import.mapping_id).await);
+    assert_eq!(scene.sandbox.counters().await.writes(), 0, "nothing is sent again and again");
 }
 
 /// Killed while creates are applied and not answered, with search not seeing them yet.

@@ -108,3 +108,9 @@ async fn rule_17_no_secret_reaches_a_log_the_database_or_an_answer() {
         haystack.assert_free_of("a body that was sent", &email);
     }
 }
+
+#[test]
+#[should_panic(expected = "the token stands in a.log")]
+fn a_secret_that_stands_somewhere_is_found() {
+    Haystack(vec![("a.log".to_owned(), b"token=5ecret!".to_vec())]).assert_free_of("the token", "5ecret");
+}

@@ -124,7 +124,7 @@ pub fn check(spec: &MappingSpec, columns: &[Column]) -> Checked {
             used.insert(&pair.column_id, path.clone());
         }
         check_settings(&mut checked, &path, pair);
-        if let Some(column) = find_column(&mut checked, &column_path, &pair.column_id, columns) {
+        if let Some(column) = find_column(&mut checked, &column_path, pair.source_field, &pair.column_id, columns) {
             check_type(&mut checked, &column_path, pair.source_field, column);
         }
     }
@@ -190,7 +190,7 @@ fn check_identifier(checked: &mut Checked, spec: &MappingSpec, columns: &[Column
         }
         Fitness::Recommended | Fitness::Good => {}
     }
-    let Some(column) = find_column(checked, IDENTIFIER_COLUMN, &spec.identifier.column_id, columns) else {
+    let Some(column) = find_column(checked, IDENTIFIER_COLUMN, field, &spec.identifier.column_id, columns) else {
         return;
     };
     match column.unique {
@@ -220,7 +220,13 @@ fn check_identifier(checked: &mut Checked, spec: &MappingSpec, columns: &[Column
     }
 }
 
-fn find_column<'a>(checked: &mut Checked, path: &str, id: &str, columns: &'a [Column]) -> Option<&'a Column> {
+fn find_column<'a>(
+    checked: &mut Checked,
+    path: &str,
+    field: SourceField,
+    id: &str,
+    columns: &'a [Column],
+) -> Option<&'a Column> {
     if id.is_empty() || id.len() > MAX_COLUMN_ID {
         let message = format!("a column id has 1 to {MAX_COLUMN_ID} bytes; ListColumns tells them");
         checked.refuse(path, CheckReason::FieldInvalid, message);
@@ -232,7 +238,9 @@ fn find_column<'a>(checked: &mut Checked, path: &str, id: &str, columns: &'a [Co
             || "ListColumns tells those that it has".to_owned(),
             |column| format!("the id of the column named so is {}", column.id),
         );
-        checked.refuse(path, CheckReason::ColumnUnknown, format!("the collection has no column {id}; {hint}"));
+        let message =
+            format!("{field} is mapped to column {id}, which the collection no longer has or never had: {hint}");
+        checked.refuse(path, CheckReason::ColumnUnknown, message);
         return None;
     };
     if column.referenced {

@@ -72,13 +72,13 @@ fn message(field: SourceField, loser: &Claim, winner: &Claim, exact: bool) -> St
     let value = shown(&loser.identifier);
     if exact {
         format!(
-            "{field} \"{value}\" is also that of {holder}, which enrolled or checked in later and is imported; \
+            "{field} \"{value}\" is also that of {holder}, which enrolled or checked in later and wins; \
              correct one of the two in Kandji, or delete the one that is no longer in use"
         )
     } else {
         format!(
-            "{field} \"{value}\" differs only in case, surrounding space or Unicode form from \"{}\" of {holder}, which is \
-             imported; correct one of the two in Kandji",
+            "{field} \"{value}\" differs only in case, surrounding space or Unicode form from \"{}\" of {holder}, which \
+             wins; correct one of the two in Kandji",
             shown(&winner.identifier)
         )
     }

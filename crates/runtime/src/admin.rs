@@ -36,9 +36,9 @@ impl AdminServer {
     /// [`RuntimeError::Bind`], which names `PANDAPORT_ADMIN_LISTEN`.
     pub async fn bind(address: SocketAddr) -> Result<Self, RuntimeError> {
         let listener = bind(address, "PANDAPORT_ADMIN_LISTEN").await?;
-        let address = listener.local_addr().map_err(|source| RuntimeError::Bind {
+        let address = listener.local_addr().map_err(|cause| RuntimeError::Bind {
             address,
-            source,
+            cause,
             hint: "set PANDAPORT_ADMIN_LISTEN to another address".to_owned(),
         })?;
         Ok(Self { listener, address })

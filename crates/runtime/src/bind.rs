@@ -12,8 +12,8 @@ use crate::RuntimeError;
 /// # Errors
 /// [`RuntimeError::Bind`], which names the setting to change.
 pub async fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener, RuntimeError> {
-    TcpListener::bind(address).await.map_err(|source| {
-        let hint = match source.kind() {
+    TcpListener::bind(address).await.map_err(|cause| {
+        let hint = match cause.kind() {
             ErrorKind::AddrInUse => {
                 format!("another process listens there: stop it, or set {setting} to a free address")
             }
@@ -25,7 +25,7 @@ pub async fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener, Run
             }
             _ => format!("set {setting} to another address"),
         };
-        RuntimeError::Bind { address, source, hint }
+        RuntimeError::Bind { address, cause, hint }
     })
 }
 
@@ -45,5 +45,7 @@ mod tests {
         let text = error.to_string();
         assert!(text.contains(&taken.to_string()), "{text}");
         assert!(text.contains("set PANDAPORT_GRPC_LISTEN to a free address"), "{text}");
+        // Whoever prints the chain would say the same twice.
+        assert!(std::error::Error::source(&error).is_none());
     }
 }

@@ -24,35 +24,39 @@ pub enum RuntimeError {
     #[error("unknown setting{}: {}", if .0.len() == 1 { "" } else { "s" }, .0.join("; "))]
     UnknownSettings(Vec<String>),
 
-    /// Another process has the database file.
-    #[error("{} is in use by {holder}: one process at a time can have a SQLite file. Stop that one, or give this one another PANDAPORT_DATABASE_URL", .database.display())]
+    /// Other processes have the database file.
+    #[error("{} is in use by {holder}: {rule}. Stop that first, or set PANDAPORT_DATABASE_URL to another file", .database.display())]
     Locked {
         /// The SQLite file.
         database: PathBuf,
-        /// `process 1234`, or `another process`.
+        /// Which kind of process, such as `pandaport up (process 1234)`.
         holder: String,
+        /// Why the two can't share the file.
+        rule: &'static str,
     },
 
     /// An address can't be listened on.
-    #[error("cannot listen on {address}: {source}; {hint}")]
+    #[error("cannot listen on {address}: {cause}; {hint}")]
     Bind {
         /// The address.
         address: std::net::SocketAddr,
-        /// What the operating system says.
-        source: std::io::Error,
+        /// What the operating system says. Not a `source()`: the message has it, and a chain would repeat it.
+        cause: std::io::Error,
         /// What to do.
         hint: String,
     },
 
     /// A file can't be read or written.
-    #[error("cannot {action} {}: {source}", .path.display())]
+    #[error("cannot {action} {}: {cause}; {hint}", .path.display())]
     Io {
         /// `read`, `create`, `lock` ...
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the operating system says.
-        source: std::io::Error,
+        /// What the operating system says. Not a `source()`, as above.
+        cause: std::io::Error,
+        /// What to do.
+        hint: &'static str,
     },
 
     /// Logs, traces, metrics or signal handling can't be set up.

@@ -1,14 +1,19 @@
 //! Stopping as a value that is passed in.
 
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
 use crate::RuntimeError;
 
+/// One request to stop may arrive as several signals at once: coreutils' `timeout` signals its child and then the whole
+/// group, and a terminal's Ctrl-C reaches both a program and the one that passes signals on to it.
+const ONE_REQUEST: Duration = Duration::from_millis(500);
+
 /// How a process is asked to stop. The first SIGTERM or SIGINT begins to drain: not ready at once, no
-/// new work, the grace for what is in flight. The second one means now: `main` returns without waiting.
+/// new work, the grace for what is in flight. The second one, half a second later or more, means now: `main` returns
+/// without waiting.
 /// Clones share one state.
 #[derive(Clone, Debug)]
 pub struct Shutdown {
@@ -39,17 +44,22 @@ impl Shutdown {
         let shutdown = Self::by_hand();
         let signalled = shutdown.clone();
         tokio::spawn(async move {
+            let mut first: Option<Instant> = None;
             loop {
                 let name = tokio::select! {
                     _ = terminate.recv() => "SIGTERM",
                     _ = interrupt.recv() => "SIGINT",
                 };
+                if first.is_some_and(|it| it.elapsed() < ONE_REQUEST) {
+                    continue;
+                }
                 if signalled.is_draining() {
                     tracing::warn!(signal = name, "second signal: ending now");
                     signalled.stop_now();
                     return;
                 }
                 tracing::info!(signal = name, "stopping; a second signal ends at once");
+                first = Some(Instant::now());
                 signalled.drain();
             }
         });
@@ -103,7 +113,6 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use std::future::pending;
-    use std::time::Instant;
 
     use super::*;
 
@@ -141,7 +150,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_first_signal_drains_and_the_second_ends() {
+    async fn the_first_signal_drains_its_echo_does_nothing_and_a_second_one_ends() {
         let shutdown = Shutdown::on_signals().unwrap();
         let send_signal = || {
             let status = std::process::Command::new("kill").args(["-TERM", &std::process::id().to_string()]).status();
@@ -150,6 +159,8 @@ mod tests {
 
         send_signal();
         shutdown.draining().cancelled().await;
+        send_signal();
+        tokio::time::sleep(ONE_REQUEST).await;
         assert!(!shutdown.now().is_cancelled());
 
         send_signal();

@@ -360,11 +360,14 @@ pub async fn list(store: &Store, tenant: &Tenant, filter: &SyncFilter, limit: u3
 /// [`StoreError::NotFound`].
 pub async fn cancel(tx: &mut Tx, tenant: &Tenant, id: SyncId, now: Micros) -> Result<Sync> {
     // The fence moves with it: a worker that took the sync just before is not let write any more.
-    on_tx!(tx, conn => sqlx::query(
+    let ended = on_tx!(&mut *tx, conn => sqlx::query(
         "UPDATE syncs SET state = 'CANCELLED', fence = fence + 1, end_time = $3, cancel_request_time = COALESCE(cancel_request_time, $3), \
          wait_reason = NULL, wait_message = NULL, wait_until = NULL \
          WHERE sync_id = $1 AND tenant = $2 AND state IN ('QUEUED', 'WAITING')")
-        .bind(id).bind(tenant).bind(now).execute(&mut *conn).await.map(|_| ()))?;
+        .bind(id).bind(tenant).bind(now).execute(&mut *conn).await?.rows_affected());
+    if ended > 0 {
+        crate::engine::slice::drop_leftovers(tx, id).await?;
+    }
     on_tx!(tx, conn => sqlx::query(
         "UPDATE syncs SET cancel_request_time = COALESCE(cancel_request_time, $3) \
          WHERE sync_id = $1 AND tenant = $2 AND state = 'RUNNING'")

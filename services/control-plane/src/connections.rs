@@ -6,11 +6,11 @@ use pandaport_api::v1 as proto;
 use pandaport_store::connections::{
     self, AssetPandaKey, Connection, ConnectionState, Credentials, NewConnection, NewSecrets,
 };
-use pandaport_store::{ConnectionId, Micros};
+use pandaport_store::{Conflict, ConnectionId, Micros, StoreError};
 
 use crate::control_plane::{Caller, ControlPlane};
 use crate::convert;
-use crate::errors::Result;
+use crate::errors::{CallError, Result};
 use crate::paging::Page;
 use crate::requests::Repeatable;
 use crate::test_connection::{self, Target, Tested};
@@ -54,7 +54,7 @@ impl ControlPlane {
 
         let mut answer = proto::ConfigureConnectionResponse { saved: true, ..Default::default() };
         let mut tx = self.store.begin_write().await?;
-        if tested.as_ref().is_some_and(|it| it.checks.first_failed().is_some()) {
+        if tested.as_ref().is_some_and(|it| !it.checks.passed()) {
             answer.saved = false;
             answer.connection = row.map(convert::connection);
         } else {
@@ -75,6 +75,7 @@ impl ControlPlane {
         Ok(test_connection::run(Target {
             clients,
             region_guessed: resolved.kandji_host.region_guessed(),
+            asset_panda_url: resolved.asset_panda_url.to_string(),
             account_id: resolved.account_id.clone(),
             module_id: resolved.module_id.clone(),
         })
@@ -146,7 +147,13 @@ impl ControlPlane {
                 ..changed
             }
         };
-        Ok(connections::update(tx, keyring, &caller.tenant, &changed, &secrets, now).await?)
+        match connections::update(tx, keyring, &caller.tenant, &changed, &secrets, now).await {
+            Err(StoreError::Conflict { what: Conflict::ConnectionInUse, message }) => Err(CallError::ConnectionInUse {
+                message: message.into_owned(),
+                fields: ends_changed(&stored, &changed),
+            }),
+            saved => Ok(saved?),
+        }
     }
 
     pub(crate) async fn get_connection(
@@ -176,6 +183,19 @@ impl ControlPlane {
         let connections = rows.into_iter().map(convert::connection).collect();
         Ok(proto::ListConnectionsResponse { connections, next_page_token })
     }
+}
+
+/// The fields that would make a connection lead elsewhere.
+fn ends_changed(stored: &Connection, changed: &Connection) -> Vec<&'static str> {
+    [
+        (stored.kandji_customer != changed.kandji_customer, "kandji.base_url"),
+        (stored.asset_panda_base_url != changed.asset_panda_base_url, "asset_panda.base_url"),
+        (stored.account_id != changed.account_id, "asset_panda.account_id"),
+        (stored.module_id != changed.module_id, "asset_panda.module_id"),
+    ]
+    .into_iter()
+    .filter_map(|(differs, field)| differs.then_some(field))
+    .collect()
 }
 
 /// Whether nothing changed that a test looks at: the state then still holds.

@@ -32,7 +32,13 @@ pub(crate) enum CallError {
     /// Something with this name is there already.
     #[error("{message}")]
     Exists { reason: &'static str, message: String },
-    /// The state does not allow it now. The reason may be empty where the contract has none.
+    /// No such collection, which a mapping names.
+    #[error("there is no collection {0}")]
+    NoCollection(String),
+    /// A connection with mappings stays where it leads; these fields would change that.
+    #[error("{message}")]
+    ConnectionInUse { message: String, fields: Vec<&'static str> },
+    /// The state does not allow it now.
     #[error("{message}")]
     Precondition { reason: &'static str, message: String },
     /// It changed since it was read.
@@ -75,7 +81,7 @@ impl From<StoreError> for CallError {
                         Self::Exists { reason: reason::COLLECTION_ALREADY_MAPPED, message }
                     }
                     Conflict::VersionMoved => Self::Moved { reason: reason::ETAG_MISMATCH, message },
-                    Conflict::ConnectionInUse => Self::Precondition { reason: "", message },
+                    Conflict::ConnectionInUse => Self::ConnectionInUse { message, fields: Vec::new() },
                     Conflict::AlreadyExists => Self::Exists { reason: "", message },
                 }
             }
@@ -97,7 +103,9 @@ impl From<OpenError> for CallError {
     fn from(error: OpenError) -> Self {
         match error {
             OpenError::Store(error) => error.into(),
-            OpenError::ModuleNotChosen => Self::Precondition { reason: "", message: error.to_string() },
+            OpenError::ModuleNotChosen => {
+                Self::Precondition { reason: reason::MODULE_NOT_CHOSEN, message: error.to_string() }
+            }
             OpenError::Kandji(_) | OpenError::AssetPanda(_) => {
                 Self::Precondition { reason: reason::HOST_NOT_ALLOWED, message: error.to_string() }
             }
@@ -110,6 +118,12 @@ impl From<CallError> for Status {
         match error {
             CallError::Invalid(violations) => invalid(violations),
             CallError::NotFound { what, id } => Status::not_found(format!("There is no {what} {id}.")),
+            CallError::NoCollection(id) => {
+                let message = format!("The module has no collection {id}, or it is not active: see ListCollections.");
+                let field = FieldViolation::new("mapping.collection_id", message.clone());
+                Status::with_error_details_vec(Code::NotFound, message, [BadRequest::new([field]).into()])
+            }
+            CallError::ConnectionInUse { message, fields } => in_use(message, fields),
             CallError::Exists { reason, message } => with_reason(Code::AlreadyExists, reason, message),
             CallError::Precondition { reason, message } => with_reason(Code::FailedPrecondition, reason, message),
             CallError::Moved { reason, message } => with_reason(Code::Aborted, reason, message),
@@ -140,14 +154,26 @@ fn invalid(violations: Vec<Violation>) -> Status {
         (Some(first), count) => format!("{}: {} ({} more in the details)", first.field, first.message, count - 1),
         (None, _) => String::new(),
     };
-    let reason = violations.iter().map(|it| it.reason).find(|it| !it.is_empty());
+    let plain = if code == Code::Unimplemented { reason::NOT_BUILT_YET } else { reason::INVALID_FIELD };
+    let reason = violations.iter().map(|it| it.reason).find(|it| !it.is_empty()).unwrap_or(plain);
     let fields = violations
         .into_iter()
         .map(|it| FieldViolation { reason: it.reason.to_owned(), ..FieldViolation::new(it.field, it.message) })
         .collect::<Vec<_>>();
-    let mut details = vec![ErrorDetail::from(BadRequest::new(fields))];
-    details.extend(reason.map(info));
+    let details = vec![ErrorDetail::from(BadRequest::new(fields)), info(reason)];
     Status::with_error_details_vec(code, message, details)
+}
+
+fn in_use(message: String, fields: Vec<&'static str>) -> Status {
+    let mut details = vec![info(reason::CONNECTION_IN_USE)];
+    if !fields.is_empty() {
+        let fixed = |field| FieldViolation {
+            reason: reason::CONNECTION_IN_USE.to_owned(),
+            ..FieldViolation::new(field, "This can't change while the connection has mappings.")
+        };
+        details.insert(0, BadRequest::new(fields.into_iter().map(fixed).collect::<Vec<_>>()).into());
+    }
+    Status::with_error_details_vec(Code::FailedPrecondition, message, details)
 }
 
 fn of_api(api: &'static str, error: &SendError) -> Status {
@@ -267,6 +293,11 @@ mod tests {
         let status = Status::from(CallError::Invalid(vec![violation("mapping.brake", "", true)]));
         assert_eq!(status.code(), Code::Unimplemented);
         assert_eq!(status.get_details_bad_request().unwrap().field_violations[0].field, "mapping.brake");
+        assert_eq!(status.get_details_error_info().unwrap().reason, "NOT_BUILT_YET");
+        let mixed = vec![violation("mapping.brake", "", true), violation("mapping.display_name", "", false)];
+        let status = Status::from(CallError::Invalid(mixed));
+        assert_eq!(status.code(), Code::InvalidArgument);
+        assert_eq!(status.get_details_error_info().unwrap().reason, "INVALID_FIELD");
     }
 
     #[test]
@@ -315,5 +346,8 @@ mod tests {
         assert_eq!(status.get_details_error_info().unwrap().reason, "COLLECTION_ALREADY_MAPPED");
         let status = Status::from(CallError::from(StoreError::conflict(Conflict::VersionMoved, "Moved.")));
         assert_eq!(status.code(), Code::Aborted);
+        let status = Status::from(CallError::from(StoreError::conflict(Conflict::ConnectionInUse, "In use.")));
+        assert_eq!(status.code(), Code::FailedPrecondition);
+        assert_eq!(status.get_details_error_info().unwrap().reason, "CONNECTION_IN_USE");
     }
 }

@@ -6,9 +6,10 @@ use pandaport_api::v1 as proto;
 use pandaport_asset_panda::ScopedClient;
 use pandaport_import::{CheckReason, Column, Finding, MappingSpec, SourceField, WriteRule, check};
 use pandaport_outbound::ErrorKind;
+use pandaport_store::connections::{self, Connection};
 use pandaport_store::mappings::{self, Mapping, MappingState, NewMapping};
 use pandaport_store::syncs::{self, Mode, NewSync, TriggerKind};
-use pandaport_store::{ConnectionId, MappingId, Micros, connections};
+use pandaport_store::{Conflict, ConnectionId, MappingId, Micros, StoreError};
 use pandaport_upstream::{Clients, Limit, import_columns};
 
 use crate::catalogue::columns;
@@ -26,6 +27,8 @@ const IDENTIFIER_COLUMN: &str = "mapping.identifier.column_id";
 /// The part of Asset Panda's budget that PASSENGER columns alone may use (rule 9), and the rows of one call.
 const PASSENGER_SHARE: f64 = 0.2;
 const ROWS_PER_CALL: f64 = 5.0;
+/// Mappings that are read at once to find the one that has a collection.
+const MAPPINGS_AT_ONCE: u32 = 200;
 
 impl ControlPlane {
     pub(crate) async fn create_mapping(
@@ -79,6 +82,7 @@ impl ControlPlane {
 
         let clients = self.upstream.open(&caller.tenant, connection_id.0, None).await?;
         let scoped = clients.scoped()?;
+        require_collection(scoped, &input.collection_id).await?;
         let columns = import_columns(columns(scoped, &input.collection_id).await?);
         let mut warnings = checked(&mut violations, &input, spec, &columns);
         violations.check()?;
@@ -110,7 +114,12 @@ impl ControlPlane {
             traceparent: caller.traceparent.clone(),
         };
         let mut tx = self.store.begin_write().await?;
-        mappings::insert(&mut tx, &caller.tenant, &new, now).await?;
+        let inserted = mappings::insert(&mut tx, &caller.tenant, &new, now).await;
+        if let Err(StoreError::Conflict { what: Conflict::CollectionAlreadyMapped, .. }) = &inserted {
+            drop(tx);
+            return Err(self.already_mapped(caller, &connection, &input.collection_id).await?);
+        }
+        inserted?;
         let sync = if paused { None } else { Some(convert::sync(self.create_sync(&mut tx, caller, &first).await?.0)) };
         let row = mappings::get_in(&mut tx, &caller.tenant, new.mapping_id).await?;
         let answer = proto::CreateMappingResponse {
@@ -121,6 +130,30 @@ impl ControlPlane {
         repeatable.keep(&mut tx, &answer).await?;
         tx.commit().await?;
         Ok(answer)
+    }
+
+    /// Names the mapping that has the collection, if it is the caller's; another tenant's is not told of.
+    async fn already_mapped(&self, caller: &Caller, connection: &Connection, collection_id: &str) -> Result<CallError> {
+        let mut message =
+            format!("Collection {collection_id} is the target of another mapping already; choose another collection.");
+        let mut after = None;
+        loop {
+            let rows = mappings::list(&self.store, &caller.tenant, None, after, MAPPINGS_AT_ONCE).await?;
+            after = rows.last().map(|row| row.mapping_id);
+            for row in rows.iter().filter(|row| row.collection_id == collection_id) {
+                let its = connections::get(&self.store, &caller.tenant, row.connection_id).await?;
+                if its.asset_panda_base_url == connection.asset_panda_base_url {
+                    message = format!(
+                        "Collection {collection_id} is the target of the mapping \"{}\" ({}) already; choose another \
+                         collection.",
+                        row.display_name, row.mapping_id
+                    );
+                }
+            }
+            if after.is_none() {
+                return Ok(CallError::Exists { reason: reason::COLLECTION_ALREADY_MAPPED, message });
+            }
+        }
     }
 
     /// Where Asset Panda does not say whether the identifier's column is unique, the data may.
@@ -140,9 +173,10 @@ impl ControlPlane {
             Ok(Seen::Duplicates(values)) => {
                 let mut violations = Violations::default();
                 let message = format!(
-                    "Column \"{name}\" is not unique: {} occur in more than one record. Choose a unique column, or put the \
+                    "Column \"{name}\" is not unique: {} {} in more than one record. Choose a unique column, or put the \
                      records right.",
-                    quoted(&values)
+                    quoted(&values),
+                    if values.len() == 1 { "occurs" } else { "occur" },
                 );
                 violations.refuse(IDENTIFIER_COLUMN, reason::COLUMN_NOT_UNIQUE, message);
                 violations.check()?;
@@ -300,6 +334,15 @@ fn reason_of(finding: &Finding) -> &'static str {
         CheckReason::FieldInvalid => "",
         other => other.as_str(),
     }
+}
+
+/// A collection that is not active has columns all the same: only the list tells.
+async fn require_collection(scoped: &ScopedClient, collection_id: &str) -> Result<()> {
+    let collections = scoped.collections().await.map_err(CallError::AssetPanda)?;
+    if collections.iter().any(|collection| collection.id == collection_id) {
+        return Ok(());
+    }
+    Err(CallError::NoCollection(collection_id.to_owned()))
 }
 
 fn stored_spec(spec: &MappingSpec) -> Result<String> {

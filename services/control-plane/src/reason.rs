@@ -2,6 +2,14 @@
 //! its meaning.
 
 pub(crate) const HOST_NOT_ALLOWED: &str = "HOST_NOT_ALLOWED";
+/// The request is malformed, and its violations say all there is to say.
+pub(crate) const INVALID_FIELD: &str = "INVALID_FIELD";
+/// A field asks for a rule that this version does not have.
+pub(crate) const NOT_BUILT_YET: &str = "NOT_BUILT_YET";
+/// A connection with mappings stays where it leads.
+pub(crate) const CONNECTION_IN_USE: &str = "CONNECTION_IN_USE";
+/// The connection's account and module come first.
+pub(crate) const MODULE_NOT_CHOSEN: &str = "MODULE_NOT_CHOSEN";
 pub(crate) const CONNECTION_NOT_VERIFIED: &str = "CONNECTION_NOT_VERIFIED";
 pub(crate) const COLUMN_NOT_UNIQUE: &str = "COLUMN_NOT_UNIQUE";
 pub(crate) const COLLECTION_ALREADY_MAPPED: &str = "COLLECTION_ALREADY_MAPPED";

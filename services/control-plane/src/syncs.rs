@@ -116,6 +116,11 @@ impl ControlPlane {
         let states = violations.filter("states", &request.states, convert::stored_sync_state);
         let created_from = violations.time("created_from", request.created_from.as_ref());
         let created_before = violations.time("created_before", request.created_before.as_ref());
+        if let (Some(from), Some(before)) = (created_from, created_before)
+            && from > before
+        {
+            violations.malformed("created_from", "It is later than created_before: no sync lies between them.");
+        }
         violations.check()?;
 
         if let Some(mapping_id) = mapping_id {

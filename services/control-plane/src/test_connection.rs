@@ -30,6 +30,8 @@ pub(crate) struct Target {
     pub(crate) clients: Clients,
     /// Whether the Kandji region is a guess: if the host does not answer, that is the first thing to look at.
     pub(crate) region_guessed: bool,
+    /// Asset Panda's host or URL, for messages.
+    pub(crate) asset_panda_url: String,
     pub(crate) account_id: Option<String>,
     pub(crate) module_id: Option<String>,
 }
@@ -50,7 +52,8 @@ impl ControlPlane {
                 let guessed = KandjiHost::parse(&connection.kandji_base_url, self.upstream.allowed_hosts())
                     .is_ok_and(|host| host.region_guessed());
                 let (account_id, module_id) = (connection.account_id.clone(), connection.module_id.clone());
-                run(Target { clients, region_guessed: guessed, account_id, module_id }).await
+                let asset_panda_url = connection.asset_panda_base_url.clone();
+                run(Target { clients, region_guessed: guessed, asset_panda_url, account_id, module_id }).await
             }
             Err(OpenError::Kandji(error)) => not_allowed("kandji_reachable", &error.to_string()),
             Err(OpenError::AssetPanda(error)) => not_allowed("asset_panda_reachable", &error.to_string()),
@@ -67,14 +70,15 @@ impl ControlPlane {
         })
     }
 
-    /// Makes the result of a test the state of its connection, unless the connection was changed meanwhile.
+    /// Makes the result of a test the state of its connection, unless the connection was changed meanwhile, or the result
+    /// says nothing of it.
     async fn record(&self, tx: &mut Tx, caller: &Caller, before: &Connection, tested: &Tested) -> Result<Connection> {
         let (tenant, id, now) = (&caller.tenant, before.connection_id, Micros::now());
         let stored = connections::get_in(tx, tenant, id).await?;
         if stored.version != before.version {
             return Ok(stored);
         }
-        let Some(failed) = tested.checks.first_failed() else {
+        if tested.checks.passed() {
             let chosen = tested.scope.as_ref().map(|scope| (scope.account_id.clone(), scope.module_id.clone()));
             let present = stored.account_id.clone().zip(stored.module_id.clone());
             if chosen == present {
@@ -85,8 +89,9 @@ impl ControlPlane {
             let keyring = self.store.keyring()?;
             let changed = verified(Connection { account_id, module_id, ..stored }, now);
             return Ok(connections::update(tx, keyring, tenant, &changed, &NewSecrets::default(), now).await?);
-        };
-        connections::failing(tx, tenant, id, failed.reason, now).await?;
+        }
+        let Some(reason) = tested.checks.reason_to_fail(stored.state) else { return Ok(stored) };
+        connections::failing(tx, tenant, id, reason, now).await?;
         Ok(connections::get_in(tx, tenant, id).await?)
     }
 }
@@ -105,7 +110,9 @@ pub(crate) fn verified(connection: Connection, now: Micros) -> Connection {
 /// Runs all checks, both ends at once.
 pub(crate) async fn run(target: Target) -> Tested {
     let kandji = kandji::run(&target.clients.kandji, target.region_guessed);
-    let asset_panda = asset_panda::run(&target.clients.asset_panda, target.account_id, target.module_id);
+    let asset_panda_host = check::host_of(&target.asset_panda_url);
+    let asset_panda =
+        asset_panda::run(&target.clients.asset_panda, asset_panda_host, target.account_id, target.module_id);
     let (mut checks, (others, scope)) = tokio::join!(kandji, asset_panda);
     checks.append(others);
     target.clients.release().await;

@@ -115,6 +115,17 @@ impl Violations {
         }
     }
 
+    /// Checks a secret that goes into an HTTP header. The message never shows what the secret holds.
+    pub(crate) fn header_text(&mut self, field: &str, text: &str) {
+        // Control characters are refused as in every text.
+        if text.chars().any(|it| !it.is_ascii() && !it.is_control()) {
+            self.malformed(
+                field,
+                "It holds a character that no such credential has (outside of ASCII): copy it again, whole and as it is.",
+            );
+        }
+    }
+
     /// Checks an enum's number and gives its value.
     pub(crate) fn choice<E: TryFrom<i32>>(&mut self, field: &str, number: i32) -> Option<E> {
         let value = E::try_from(number).ok();
@@ -137,10 +148,7 @@ impl Violations {
         match Duration::try_from(*value) {
             Ok(it) if it >= least && it <= most => it,
             _ => {
-                self.malformed(
-                    field,
-                    format!("It must lie between {} and {} seconds.", least.as_secs(), most.as_secs()),
-                );
+                self.malformed(field, format!("It must lie between {} and {}.", in_words(least), in_words(most)));
                 default
             }
         }
@@ -156,6 +164,16 @@ impl Violations {
         }
         time
     }
+}
+
+/// A limit in the largest unit that it is a whole number of: `31 days`, `1 hour`.
+fn in_words(limit: Duration) -> String {
+    let seconds = limit.as_secs();
+    let units = [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")];
+    let whole = units.into_iter().find(|(length, _)| seconds >= *length && seconds.is_multiple_of(*length));
+    let (length, unit) = whole.unwrap_or((1, "second"));
+    let count = seconds / length;
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]
@@ -207,6 +225,10 @@ mod tests {
         assert!(!read(3599));
         assert!(!read(-1));
         assert!(!read(i64::MAX));
+        let mut found = Violations::default();
+        let value = prost_types::Duration { seconds: 1, nanos: 0 };
+        found.duration("full_sync_every", Some(&value), day, hour, 366 * day);
+        assert_eq!(found.check().unwrap_err()[0].message, "It must lie between 1 hour and 366 days.");
         let mut found = Violations::default();
         assert_eq!(found.duration("full_sync_every", None, day, hour, 366 * day), day);
         assert!(found.is_empty());

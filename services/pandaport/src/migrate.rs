@@ -26,8 +26,8 @@ pub struct MigrateArgs {
 pub async fn migrate(args: MigrateArgs, console: &mut Console) -> Result<(), Error> {
     let telemetry = telemetry::start(&args.process.telemetry, "pandaport", VERSION)?;
     let database = args.database.database()?;
-    // A running `up` has the file to itself, and is at its own version already.
-    let _lock = database.file().map(DatabaseLock::acquire).transpose()?;
+    // Whoever is at the file works by the schema that it found.
+    let _lock = database.file().map(|file| DatabaseLock::exclusive(file, "pandaport migrate")).transpose()?;
     let store = Store::create(database.url().expose_secret()).await.map_err(anyhow::Error::new)?;
     let before = store.schema_version().await.map_err(anyhow::Error::new)?;
     pandaport_queue::migrate(&store).await.map_err(anyhow::Error::new)?;

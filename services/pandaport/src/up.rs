@@ -84,7 +84,7 @@ impl Up {
         };
         // Before anything is made: a list of hosts that can't be read would be found only behind a new database.
         settings::allowed_hosts(&args.common.outbound)?;
-        let lock = DatabaseLock::acquire(&path)?;
+        let lock = DatabaseLock::exclusive(&path, "pandaport up")?;
         let (grpc_listener, admin_server) = listen(args).await?;
         let metrics = metrics("pandaport")?;
 

@@ -10,7 +10,7 @@ use pandaport_worker::Worker;
 use crate::console::Console;
 use crate::error::Error;
 use crate::process::admin::{Admin, metrics};
-use crate::process::base::Base;
+use crate::process::base::{self, Base};
 use crate::process::ready_file::ReadyFile;
 use crate::process::steps::Steps;
 use crate::process::stop::Parts;
@@ -49,6 +49,8 @@ async fn run(args: WorkerArgs) -> Result<(), Error> {
     let mut console = Console::stdout();
     console.line(format!("{NAME} {VERSION}"))?;
     let mut steps = Steps::told(&mut console);
+    // Given back last, when nothing uses the file any more.
+    let _lock = base::share(&args.common.database)?;
     let base = Box::pin(Base::open(&args.common, &keys)).await?;
     steps.done("database", "reached, its schema fits")?;
 

@@ -44,6 +44,9 @@ pub(crate) struct FoundSet {
     /// There are more than could be read: which of them are exact matches is not known.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) more: bool,
+    /// Asset Panda refuses to search for this identifier; its words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) refused: Option<String>,
 }
 
 /// A record that a look-up found, its values in cell order.

@@ -1,6 +1,7 @@
 //! What the phases of one slice share.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use pandaport_asset_panda::ScopedClient;
@@ -30,8 +31,10 @@ pub(crate) struct Run {
     pub(crate) settle: Vec<Duration>,
     /// Devices that may be written in one sync only because their PASSENGER columns are due (rule 9).
     pub(crate) passenger_cap: u64,
-    /// Whether this slice got anything done: an outage before that is over.
+    /// Whether this slice has kept anything: it may then end when its time is up.
     pub(crate) got_on: bool,
+    /// Whether an API gave a good answer in this slice: an outage before that is over.
+    pub(crate) answered: AtomicBool,
 }
 
 impl Run {
@@ -58,6 +61,7 @@ impl Run {
             counts,
             calls_kandji: calls.kandji,
             calls_asset_panda: calls.asset_panda,
+            answered: self.has_answered(),
             ..Progress::default()
         }
     }
@@ -76,6 +80,16 @@ impl Run {
         let cancel = self.store.checkpoint(self.slice.guard, &progress).await?;
         phase.clone_into(&mut self.slice.row.phase);
         if cancel { Err(Halt::Cancelled) } else { Ok(()) }
+    }
+
+    /// An API gave a good answer.
+    pub(crate) fn note_answer(&self) {
+        self.answered.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether an API gave a good answer in this slice.
+    pub(crate) fn has_answered(&self) -> bool {
+        self.answered.load(Ordering::Relaxed)
     }
 
     pub(crate) fn projector(&self) -> Projector {

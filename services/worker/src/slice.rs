@@ -18,6 +18,8 @@ use crate::run::Run;
 
 /// How long before a sync without a job gets a fresh one, over the time its job may take.
 const NEXT_SLICE_MARGIN: Duration = Duration::from_secs(30);
+/// Turns through the phases in which nothing changed, before the sync gives up rather than go round for ever.
+const TURNS_WITHOUT_PROGRESS: u32 = 5;
 /// The pause after the database failed.
 const STORE_PAUSE: Duration = Duration::from_secs(5);
 
@@ -70,6 +72,7 @@ async fn open(deps: &Deps, slice: Slice, deadline: Arc<Deadline>) -> Result<Run,
         settle: deps.settings.settle.clone(),
         passenger_cap: deps.settings.passenger_cap,
         got_on: false,
+        answered: false.into(),
         slice,
     })
 }
@@ -85,6 +88,7 @@ async fn phases(run: &mut Run) -> Result<(), Halt> {
     if run.slice.row.phase == "READ" {
         read::run(run).await?;
     }
+    let (mut left_before, mut same) = (Vec::new(), 0);
     loop {
         settle::run(run).await?;
         resolve::run(run).await?;
@@ -104,6 +108,15 @@ async fn phases(run: &mut Run) -> Result<(), Halt> {
                 _ => {}
             }
         }
+        same = if left == left_before { same + 1 } else { 0 };
+        if same == TURNS_WITHOUT_PROGRESS {
+            let message = format!(
+                "{} devices could not be brought to an end: Asset Panda's answers about them contradict each other",
+                left.iter().map(|it| it.1).sum::<i64>()
+            );
+            return Err(Halt::failed("NO_PROGRESS", message));
+        }
+        left_before = left;
     }
 }
 
@@ -118,8 +131,9 @@ async fn finish(deps: &Deps, run: &mut Run) -> SliceEnd {
         let rejections = sync.counts.rejected + sync.counts.still_rejected > 0;
         let ending = Ending {
             state: if rejections { "COMPLETED_WITH_REJECTIONS" } else { "SUCCEEDED" },
-            error: None,
+            error: run.checkpoint.incomplete.clone().map(|why| ("READ_INCOMPLETE".to_owned(), why)),
             complete: true,
+            read_complete: run.checkpoint.incomplete.is_none(),
             broken: None,
         };
         run.store.finish_sync(run.slice.guard, &run.progress(CountDeltas::default()), &ending, now).await?;
@@ -150,7 +164,7 @@ async fn put_down(deps: &Deps, run: &mut Run, halt: Halt) -> SliceEnd {
             };
         }
         Halt::FenceLost => return fence_lost(deps),
-        Halt::Store(error) => return lost_or_failed(deps, guard.sync_id, &error),
+        Halt::Store(error) => return store_halted(deps, &run.slice, error, now).await,
         Halt::Cancelled => return end(deps, &run.slice, progress, cancelled(), now).await,
         Halt::Failed(failure) => {
             if failure.credentials_refused {
@@ -174,7 +188,7 @@ async fn put_down(deps: &Deps, run: &mut Run, halt: Halt) -> SliceEnd {
         },
         Halt::Outage { api, message } => {
             let row = &run.slice.row;
-            let (since, pauses) = match (run.got_on, row.outage_since) {
+            let (since, pauses) = match (run.has_answered(), row.outage_since) {
                 (false, Some(since)) => (since, row.outage_pauses),
                 _ => (now, 0),
             };
@@ -209,13 +223,13 @@ async fn put_down_unopened(deps: &Deps, slice: &Slice, halt: Halt) -> SliceEnd {
             end(deps, slice, pandaport_store::engine::Progress::default(), failed(failure), now).await
         }
         Halt::FenceLost => fence_lost(deps),
-        Halt::Store(error) => lost_or_failed(deps, slice.guard.sync_id, &error),
+        Halt::Store(error) => store_halted(deps, slice, error, now).await,
         _ => SliceEnd::Again(Duration::ZERO),
     }
 }
 
 fn cancelled() -> Ending {
-    Ending { state: "CANCELLED", error: None, complete: false, broken: None }
+    Ending { state: "CANCELLED", error: None, complete: false, read_complete: false, broken: None }
 }
 
 fn failed(failure: Failure) -> Ending {
@@ -223,6 +237,7 @@ fn failed(failure: Failure) -> Ending {
         state: "FAILED",
         error: Some((failure.reason.to_owned(), failure.message)),
         complete: false,
+        read_complete: false,
         broken: failure.broken,
     }
 }
@@ -254,6 +269,16 @@ async fn end(
 fn fence_lost(deps: &Deps) -> SliceEnd {
     tracing::warn!("another worker has taken the sync over; nothing more is written here");
     SliceEnd::Again(deps.job_timeout() + Duration::from_secs(30))
+}
+
+/// A database that does not answer is waited for. Anything else it says won't be mended by waiting: the sync ends, and
+/// says why.
+async fn store_halted(deps: &Deps, slice: &Slice, error: StoreError, now: Micros) -> SliceEnd {
+    if error.is_unavailable() || matches!(error, StoreError::FenceLost) {
+        return lost_or_failed(deps, slice.guard.sync_id, &error);
+    }
+    let failure = Failure { reason: "INTERNAL", message: error.to_string(), broken: None, credentials_refused: false };
+    end(deps, slice, pandaport_store::engine::Progress::default(), failed(failure), now).await
 }
 
 fn lost_or_failed(deps: &Deps, sync_id: SyncId, error: &StoreError) -> SliceEnd {

@@ -143,6 +143,11 @@ fn an_identifier_needs_a_column_that_can_hold_one(#[case] id: &str) {
 fn a_display_name_in_place_of_an_id_is_helped() {
     let checked = check(&spec(vec![pair(SourceField::Model, "Text Name")]), &columns());
     assert!(checked.violations[0].message.contains("the id of the column named so is text"));
+    let checked = check(&spec(vec![pair(SourceField::Model, "gone")]), &columns());
+    assert_eq!(
+        checked.violations[0].message,
+        "Model is mapped to column gone, which the collection no longer has or never had: ListColumns tells those that it has"
+    );
 }
 
 #[rstest]

@@ -57,8 +57,9 @@ pub fn reject_unknown_env(
         unknown
             .into_iter()
             .map(|name| {
-                let near = nearest(&name, also_known);
-                format!("{name} (did you mean {near}?)")
+                let hint = nearest(&name, also_known).map(|near| format!("did you mean {near}?"));
+                let hint = hint.as_deref().unwrap_or("`pandaport up --help` lists those that exist");
+                format!("{name} ({hint})")
             })
             .collect(),
     ))
@@ -79,8 +80,14 @@ fn is_from_kubernetes(rest: &str, value: &str) -> bool {
     parts.windows(3).any(|it| it[0] == "PORT" && !it[1].is_empty() && it[1].bytes().all(|digit| digit.is_ascii_digit()))
 }
 
-fn nearest<'a>(name: &str, also_known: &[&'a str]) -> &'a str {
-    KNOWN.iter().chain(also_known).copied().min_by_key(|known| distance(name, known)).unwrap_or(KNOWN[0])
+/// The known name that is most likely meant: the one with fewest letters changed, if that is at most a third of them, or
+/// else one that goes on where this ends. A guess that is far off misleads more than none.
+fn nearest<'a>(name: &str, also_known: &[&'a str]) -> Option<&'a str> {
+    const LEAST: usize = 4;
+    let own = name.len() - OURS.len();
+    let known = || KNOWN.iter().chain(also_known).copied();
+    let near = known().map(|it| (distance(name, it), it)).min().filter(|(letters, _)| *letters <= own / 3);
+    near.map(|(_, it)| it).or_else(|| known().find(|it| own >= LEAST && it.starts_with(name)))
 }
 
 /// How many letters must be added, removed or changed to make one text the other (Levenshtein).
@@ -120,6 +127,22 @@ mod tests {
             "unknown settings: PANDAPORT_ENCRYPTION_KEYS (did you mean PANDAPORT_ENCRYPTION_KEY?); \
              PANDAPORT_SLICES (did you mean PANDAPORT_SLICE?)"
         );
+    }
+
+    #[test]
+    fn only_a_name_that_is_close_is_suggested() {
+        for (name, near) in [
+            ("PANDAPORT_FOO", None),
+            ("PANDAPORT_X", None),
+            ("PANDAPORT_", None),
+            ("PANDAPORT_OWM", Some("PANDAPORT_OWN")),
+            ("PANDAPORT_DATABSE_URL", Some("PANDAPORT_DATABASE_URL")),
+            ("PANDAPORT_DATABASE", Some("PANDAPORT_DATABASE_URL")),
+        ] {
+            assert_eq!(nearest(name, &["PANDAPORT_OWN"]), near, "{name}");
+        }
+        let error = check(&[("PANDAPORT_FOO", "1")]).unwrap_err().to_string();
+        assert_eq!(error, "unknown setting: PANDAPORT_FOO (`pandaport up --help` lists those that exist)");
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -52,11 +52,21 @@ impl EncryptionKeys {
     /// # Errors
     /// As [`from_env`](Self::from_env).
     pub fn from_file(path: &Path) -> Result<Self, RuntimeError> {
-        let text = fs::read_to_string(path).map_err(|source| RuntimeError::Io {
+        let text = fs::read_to_string(path).map_err(|cause| RuntimeError::Io {
             action: "read the encryption key in",
             path: path.to_owned(),
-            source,
+            hint: match cause.kind() {
+                ErrorKind::NotFound => "set PANDAPORT_ENCRYPTION_KEY_FILE to where it is",
+                ErrorKind::PermissionDenied => {
+                    "run this as the file's owner, or make the user who runs it the owner (chown)"
+                }
+                _ => "it must be a text file with the key in base64",
+            },
+            cause,
         })?;
+        if let Some(warning) = open_to_others(path) {
+            tracing::warn!("{warning}");
+        }
         Self::parse(&Zeroizing::new(text), FILE).map_err(|error| match error {
             RuntimeError::Setting { setting, message } => {
                 RuntimeError::Setting { setting, message: format!("{}: {message}", path.display()) }
@@ -115,6 +125,17 @@ fn read_key(text: &str) -> Result<SecretString, String> {
     Ok(STANDARD.encode(&*bytes).into())
 }
 
+/// A warning, if users other than the owner may read or write the file. No error: some ways to hand a process its
+/// secrets, such as a volume of Kubernetes, leave no choice.
+fn open_to_others(path: &Path) -> Option<String> {
+    const OTHERS: u32 = 0o077;
+    let mode = fs::metadata(path).ok()?.permissions().mode();
+    let shown = path.display();
+    (mode & OTHERS != 0).then(|| {
+        format!("the encryption key in {shown} is open to users other than its owner; close it with: chmod 600 {shown}")
+    })
+}
+
 /// Where `up` keeps the key of a SQLite file: `<database>.key`.
 pub fn key_file_beside(database: &Path) -> PathBuf {
     let mut name = OsString::from(database);
@@ -127,16 +148,25 @@ pub fn key_file_beside(database: &Path) -> PathBuf {
 /// # Errors
 /// [`RuntimeError::Io`]; also if the file exists: a key that is overwritten can't be had back.
 pub fn create_key_file(path: &Path) -> Result<EncryptionKeys, RuntimeError> {
-    let io = |source| RuntimeError::Io { action: "create the encryption key in", path: path.to_owned(), source };
+    let io = |cause: std::io::Error| RuntimeError::Io {
+        action: "create the encryption key in",
+        path: path.to_owned(),
+        hint: match cause.kind() {
+            ErrorKind::AlreadyExists => "it is there already and is never overwritten: start again",
+            ErrorKind::StorageFull => "free some disk space",
+            _ => "let this user write in that folder, or set PANDAPORT_ENCRYPTION_KEY_FILE to a key that is elsewhere",
+        },
+        cause,
+    };
     let mut bytes = Zeroizing::new([0; KEY_BYTES]);
     OsRng.try_fill_bytes(bytes.as_mut_slice()).map_err(|error| io(std::io::Error::other(error)))?;
     let key = SecretString::from(STANDARD.encode(bytes.as_slice()));
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(io)?;
     let written = writeln!(file, "{}", key.expose_secret()).and_then(|()| file.sync_all());
-    if let Err(source) = written {
+    if let Err(cause) = written {
         // Half a key would be refused at the next start, and stand in the way of a whole one.
         let _ = fs::remove_file(path);
-        return Err(io(source));
+        return Err(io(cause));
     }
     Ok(EncryptionKeys { keys: vec![key] })
 }

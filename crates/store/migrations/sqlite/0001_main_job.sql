@@ -125,6 +125,7 @@ CREATE TABLE sync_records (
     wanted          TEXT,             -- JSON: the projection; dropped once done
     found           TEXT,             -- JSON: records with its identifier; dropped once done
     step            INTEGER NOT NULL,
+    attempts        BIGINT  NOT NULL DEFAULT 0, -- how often it was sent
     outcome         TEXT    NOT NULL, -- PLANNED until done
     reason          TEXT,
     message         TEXT,
@@ -134,7 +135,7 @@ CREATE TABLE sync_records (
     PRIMARY KEY (sync_id, device_id)
 ) WITHOUT ROWID;
 CREATE INDEX sync_records_step ON sync_records (sync_id, step, device_id);
-CREATE INDEX sync_records_key ON sync_records (sync_id, identifier_key);
+CREATE INDEX sync_records_key ON sync_records (sync_id, identifier_key, outcome);
 
 -- Devices a dry run has seen: it may not touch the links' own seen-marks. Dropped when it ends.
 CREATE TABLE dry_run_seen (
@@ -180,7 +181,7 @@ CREATE TABLE link_values (
     rejected_time  BIGINT
 );
 CREATE UNIQUE INDEX link_values_record ON link_values (mapping_id, record_id) WHERE record_id IS NOT NULL;
-CREATE INDEX link_values_key ON link_values (mapping_id, identifier_key);
+CREATE INDEX link_values_key ON link_values (mapping_id, identifier_key, device_id);
 CREATE INDEX link_values_serial ON link_values (mapping_id, serial_number);
 CREATE INDEX link_values_device ON link_values (mapping_id, device_id);
 

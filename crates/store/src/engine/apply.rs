@@ -25,6 +25,8 @@ pub struct ReadyRow {
     pub record_id: Option<String>,
     /// What sending and confirming need, JSON.
     pub plan: String,
+    /// How often it was sent.
+    pub attempts: i64,
 }
 
 impl Store {
@@ -35,7 +37,7 @@ impl Store {
     pub async fn next_ready(&self, slice: &Slice, step: Step, limit: usize) -> Result<Vec<ReadyRow>> {
         Ok(on_read!(self, pool => sqlx::query_as(
             "SELECT device_id, identifier, identifier_key, serial_number, fingerprint, last_enrollment, last_check_in,
-                    record_id, plan
+                    record_id, plan, attempts
              FROM sync_records WHERE sync_id = $1 AND step = $2 ORDER BY device_id LIMIT $3")
             .bind(slice.guard.sync_id).bind(step.number()).bind(i64::try_from(limit).unwrap_or(i64::MAX))
             .fetch_all(pool).await)?)

@@ -41,6 +41,7 @@ fn touches_more_than_the_sync(op: &Op) -> bool {
         | Op::DropIntent { .. }
         | Op::LookAgain { .. } => true,
         Op::Step { .. }
+        | Op::Unsent { .. }
         | Op::Found { .. }
         | Op::Plan { .. }
         | Op::Done { .. }
@@ -72,6 +73,7 @@ async fn apply_one(tx: &mut Tx, slice: &Slice, guard: Guard, op: &Op) -> Result<
             super::intents::look_again(tx, row.mapping_id, device_id, *looks, *next_look_time, *applied).await
         }
         Op::Step { device_id, step } => record_rows::step(tx, guard.sync_id, device_id, *step).await,
+        Op::Unsent { device_id, step } => record_rows::unsent(tx, guard.sync_id, device_id, *step).await,
         Op::Found { device_id, found } => record_rows::found(tx, guard.sync_id, device_id, found).await,
         Op::Plan { device_id, step, plan, changes, record_id } => {
             record_rows::plan(tx, guard.sync_id, device_id, *step, plan, changes, record_id.as_deref()).await

@@ -61,27 +61,38 @@ impl Store {
     pub async fn next_look(&self, guard: Guard, mapping: MappingId) -> Result<Option<Micros>> {
         let row: (Option<Micros>,) = on_read!(self, pool => sqlx::query_as(
             "SELECT MIN(i.next_look_time) FROM sync_records r
-             JOIN intents i ON i.mapping_id = $2 AND i.device_id = r.device_id
+             JOIN intents i ON i.mapping_id = $2
+                  AND (i.device_id = r.device_id OR i.identifier_key = r.identifier_key)
              WHERE r.sync_id = $1 AND r.step = 5")
             .bind(guard.sync_id).bind(mapping).fetch_one(pool).await)?;
         Ok(row.0)
     }
 
-    /// Records that wait for an intent that is settled by now are decided on anew; those with an open one wait.
+    /// Records whose device or identifier has an open intent wait for it, whoever's create it was; those whose intent is
+    /// settled by now are looked up anew.
     ///
     /// # Errors
     /// [`crate::StoreError::FenceLost`], [`crate::StoreError::Unavailable`].
     pub async fn align_with_intents(&self, slice: &Slice) -> Result<()> {
         let mut tx = self.begin_write().await?;
         super::slice::fenced(&mut tx, slice.guard, &super::Progress::default()).await?;
-        for sql in [
-            "UPDATE sync_records SET step = 0 WHERE sync_id = $1 AND step = 5 AND NOT EXISTS (
-                 SELECT 1 FROM intents i WHERE i.mapping_id = $2 AND i.device_id = sync_records.device_id)",
-            "UPDATE sync_records SET step = 5 WHERE sync_id = $1 AND step IN (0, 1) AND outcome = 'PLANNED' AND EXISTS (
-                 SELECT 1 FROM intents i WHERE i.mapping_id = $2 AND i.device_id = sync_records.device_id)",
-        ] {
-            on_tx!(&mut tx, conn => sqlx::query(sql).bind(slice.guard.sync_id).bind(slice.row.mapping_id)
-                .execute(conn).await.map(|_| ()))?;
+        on_tx!(&mut tx, conn => sqlx::query(
+            "UPDATE sync_records SET step = CASE WHEN identifier IS NULL THEN 1 ELSE 0 END
+             WHERE sync_id = $1 AND step = 5 AND NOT EXISTS (
+                 SELECT 1 FROM intents i WHERE i.mapping_id = $2 AND i.device_id = sync_records.device_id)
+               AND NOT EXISTS (
+                 SELECT 1 FROM intents i WHERE i.mapping_id = $2 AND i.identifier_key = sync_records.identifier_key)")
+            .bind(slice.guard.sync_id).bind(slice.row.mapping_id).execute(conn).await.map(|_| ()))?;
+        let open: Option<(String,)> = on_tx!(&mut tx, conn => sqlx::query_as(
+            "SELECT device_id FROM intents WHERE mapping_id = $1 LIMIT 1")
+            .bind(slice.row.mapping_id).fetch_optional(conn).await)?;
+        if open.is_some() {
+            on_tx!(&mut tx, conn => sqlx::query(
+                "UPDATE sync_records SET step = 5
+                 WHERE sync_id = $1 AND step IN (0, 1) AND outcome = 'PLANNED'
+                   AND (device_id IN (SELECT i.device_id FROM intents i WHERE i.mapping_id = $2)
+                        OR identifier_key IN (SELECT i.identifier_key FROM intents i WHERE i.mapping_id = $2))")
+                .bind(slice.guard.sync_id).bind(slice.row.mapping_id).execute(conn).await.map(|_| ()))?;
         }
         tx.commit().await
     }

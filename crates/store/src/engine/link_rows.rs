@@ -132,7 +132,7 @@ pub(super) async fn reject(tx: &mut Tx, slice: &Slice, it: &Rejection) -> Result
              reason, message, rejected_time)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
          ON CONFLICT (link_id) DO UPDATE SET
-             serial_number = excluded.serial_number, reason = excluded.reason, message = excluded.message,
+             serial_number = COALESCE(excluded.serial_number, link_values.serial_number), reason = excluded.reason, message = excluded.message,
              rejected_time = excluded.rejected_time,
              identifier = CASE WHEN link_values.record_id IS NULL THEN excluded.identifier ELSE link_values.identifier END,
              identifier_key = CASE WHEN link_values.record_id IS NULL THEN excluded.identifier_key

@@ -15,7 +15,8 @@ pub struct LookupRow {
 }
 
 impl Store {
-    /// In an INCREMENTAL sync, a device whose link has a record under the same identifier needs no look-up (rule 13).
+    /// In an INCREMENTAL sync, a device whose link has a record under the same identifier needs no look-up (rule 13),
+    /// unless it was rejected last time: then the identifier may be the reason.
     ///
     /// # Errors
     /// [`crate::StoreError::FenceLost`], [`crate::StoreError::Unavailable`].
@@ -26,7 +27,10 @@ impl Store {
             "UPDATE sync_records SET step = 1 WHERE sync_id = $1 AND step = 0 AND EXISTS (
                  SELECT 1 FROM link_values v
                  WHERE v.mapping_id = sync_records.mapping_id AND v.device_id = sync_records.device_id
-                   AND v.record_id IS NOT NULL AND v.identifier = sync_records.identifier)")
+                   AND v.record_id IS NOT NULL AND v.identifier = sync_records.identifier)
+               AND NOT EXISTS (
+                 SELECT 1 FROM links l WHERE l.mapping_id = sync_records.mapping_id
+                   AND l.device_id = sync_records.device_id AND (l.flags & 8) <> 0)")
             .bind(slice.guard.sync_id).execute(conn).await.map(|_| ()))?;
         tx.commit().await
     }

@@ -20,7 +20,7 @@ mod op;
 mod read;
 mod record_rows;
 mod rivals;
-mod slice;
+pub(crate) mod slice;
 
 pub use apply::ReadyRow;
 pub use decide::{Holder, LinkRow, UndecidedRow};

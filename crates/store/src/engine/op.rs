@@ -98,6 +98,13 @@ pub enum Op {
         /// Where it goes.
         step: Step,
     },
+    /// A record that was marked as sent, and was not: it goes back, and nothing counts as an attempt.
+    Unsent {
+        /// The device.
+        device_id: String,
+        /// Where it goes.
+        step: Step,
+    },
     /// What a look-up found, JSON; the record goes to [`Step::Decide`].
     Found {
         /// The device.

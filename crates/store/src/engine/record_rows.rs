@@ -13,7 +13,17 @@ pub(super) struct Done<'a> {
 }
 
 pub(super) async fn step(tx: &mut Tx, sync: SyncId, device: &str, step: Step) -> Result<()> {
-    on_tx!(tx, conn => sqlx::query("UPDATE sync_records SET step = $3 WHERE sync_id = $1 AND device_id = $2")
+    on_tx!(tx, conn => sqlx::query("UPDATE sync_records SET
+             step = CASE WHEN $3 = 0 AND identifier IS NULL THEN 1 ELSE $3 END,
+             attempts = attempts + CASE WHEN $3 IN (4, 8) THEN 1 ELSE 0 END
+         WHERE sync_id = $1 AND device_id = $2")
+        .bind(sync).bind(device).bind(step.number()).execute(conn).await.map(|_| ()))?;
+    Ok(())
+}
+
+pub(super) async fn unsent(tx: &mut Tx, sync: SyncId, device: &str, step: Step) -> Result<()> {
+    on_tx!(tx, conn => sqlx::query(
+        "UPDATE sync_records SET step = $3, attempts = attempts - 1 WHERE sync_id = $1 AND device_id = $2")
         .bind(sync).bind(device).bind(step.number()).execute(conn).await.map(|_| ()))?;
     Ok(())
 }

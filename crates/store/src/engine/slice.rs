@@ -86,6 +86,8 @@ pub struct Progress {
     pub calls_asset_panda: u64,
     /// Calls that are still to be made, once known.
     pub calls_left: Option<u64>,
+    /// An API answered: an outage before that is over.
+    pub answered: bool,
 }
 
 /// Devices to add to (or take from) the counts of a sync.
@@ -123,8 +125,10 @@ pub struct Ending {
     pub state: &'static str,
     /// For a failure: its reason and message.
     pub error: Option<(String, String)>,
-    /// Whether everything was looked at to the end: sets the mapping's last success and, after a FULL sync, the next.
+    /// Whether it did what it was to do: sets the mapping's last success.
     pub complete: bool,
+    /// Whether the fleet was read to its end: only then does a FULL sync put the next one off.
+    pub read_complete: bool,
     /// Break the mapping with this reason (rule 15).
     pub broken: Option<String>,
 }
@@ -220,16 +224,10 @@ impl Store {
                     checkpoint = '{}', outage_since = NULL
              WHERE sync_id = $1",
         ).bind(guard.sync_id).bind(ending.state).bind(now).bind(reason).bind(message).execute(conn).await.map(|_| ()))?;
-        for drop in [
-            "UPDATE sync_records SET wanted = NULL, found = NULL, plan = NULL WHERE sync_id = $1 AND step <> 9",
-            "DELETE FROM dry_run_seen WHERE sync_id = $1",
-            "DELETE FROM sync_users WHERE sync_id = $1",
-        ] {
-            on_tx!(&mut tx, conn => sqlx::query(drop).bind(guard.sync_id).execute(conn).await.map(|_| ()))?;
-        }
+        drop_leftovers(&mut tx, guard.sync_id).await?;
         if !guard.dry_run {
             on_tx!(&mut tx, conn => sqlx::query(TELL_MAPPING)
-                .bind(guard.sync_id).bind(now).bind(ending.complete).bind(ending.broken.as_deref())
+                .bind(guard.sync_id).bind(now).bind(ending.complete).bind(ending.broken.as_deref()).bind(ending.read_complete)
                 .execute(conn).await.map(|_| ()))?;
         }
         tx.commit().await
@@ -251,7 +249,7 @@ const TELL_MAPPING: &str = "
     UPDATE mappings SET
         last_sync_id = $1,
         last_success_time = CASE WHEN $3 THEN $2 ELSE last_success_time END,
-        next_full_time = CASE WHEN $3 AND (SELECT mode FROM syncs WHERE sync_id = $1) = 'FULL'
+        next_full_time = CASE WHEN $5 AND (SELECT mode FROM syncs WHERE sync_id = $1) = 'FULL'
                               THEN $2 + full_sync_every_ms * 1000 ELSE next_full_time END,
         linked_count = (SELECT COUNT(*) FROM links l WHERE l.mapping_id = mappings.mapping_id AND (l.flags & 1) <> 0),
         rejected_count = (SELECT COUNT(*) FROM links l WHERE l.mapping_id = mappings.mapping_id AND (l.flags & 12) <> 0),
@@ -273,7 +271,9 @@ pub(super) async fn fenced(tx: &mut Tx, guard: Guard, progress: &Progress) -> Re
                 count_still_rejected = count_still_rejected + $12, count_removed = count_removed + $13,
                 calls_kandji = calls_kandji + $14, calls_asset_panda = calls_asset_panda + $15,
                 calls_left = COALESCE($16, CASE WHEN calls_left > $15 THEN calls_left - $15
-                                                WHEN calls_left IS NOT NULL THEN 0 END)
+                                                WHEN calls_left IS NOT NULL THEN 0 END),
+                outage_since = CASE WHEN $17 THEN NULL ELSE outage_since END,
+                outage_pauses = CASE WHEN $17 THEN 0 ELSE outage_pauses END
          WHERE sync_id = $1 AND fence = $2 AND state = 'RUNNING'
          RETURNING cancel_request_time",
     )
@@ -281,12 +281,24 @@ pub(super) async fn fenced(tx: &mut Tx, guard: Guard, progress: &Progress) -> Re
         .bind(counts.read).bind(counts.created).bind(counts.adopted).bind(counts.updated).bind(counts.unchanged)
         .bind(counts.skipped).bind(counts.rejected).bind(counts.still_rejected).bind(counts.removed)
         .bind(signed(progress.calls_kandji)).bind(signed(progress.calls_asset_panda))
-        .bind(progress.calls_left.map(signed))
+        .bind(progress.calls_left.map(signed)).bind(progress.answered)
         .fetch_optional(conn).await)?;
     match row {
         Some((cancel,)) => Ok(cancel.is_some()),
         None => Err(StoreError::FenceLost),
     }
+}
+
+/// What a sync kept on its way is of no use once it has ended.
+pub(crate) async fn drop_leftovers(tx: &mut Tx, sync_id: SyncId) -> Result<()> {
+    for drop in [
+        "UPDATE sync_records SET wanted = NULL, found = NULL, plan = NULL WHERE sync_id = $1 AND step <> 9",
+        "DELETE FROM dry_run_seen WHERE sync_id = $1",
+        "DELETE FROM sync_users WHERE sync_id = $1",
+    ] {
+        on_tx!(&mut *tx, conn => sqlx::query(drop).bind(sync_id).execute(conn).await.map(|_| ()))?;
+    }
+    Ok(())
 }
 
 fn signed(count: u64) -> i64 {

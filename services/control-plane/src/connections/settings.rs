@@ -77,6 +77,14 @@ impl Entered {
         let account_id = text("asset_panda.account_id", asset_panda.account_id, MAX_FOREIGN_ID, false);
         let module_id = text("asset_panda.module_id", asset_panda.module_id, MAX_FOREIGN_ID, false);
 
+        for (field, secret) in [
+            ("kandji.api_token", &kandji_token),
+            ("asset_panda.access_key_id", &key_id),
+            ("asset_panda.access_key_secret", &key_secret),
+        ] {
+            violations.header_text(field, secret.as_deref().unwrap_or_default());
+        }
+
         let kandji = kandji_url.and_then(|url| match KandjiHost::parse(&url, allowed) {
             Ok(host) => Some((url, host)),
             Err(error) => {

@@ -27,26 +27,28 @@ const URL: &str = "asset_panda.base_url";
 /// Gives the checks, and the account and module if both are settled.
 pub(super) async fn run(
     asset_panda: &AssetPandaClient,
+    host: &str,
     account_id: Option<String>,
     module_id: Option<String>,
 ) -> (Checks, Option<Scope>) {
     let mut checks = Checks::default();
-    let scope = settle(asset_panda, account_id, module_id, &mut checks).await;
+    let scope = settle(asset_panda, host, account_id, module_id, &mut checks).await;
     if let Some(scope) = &scope {
-        checks.push(collections(asset_panda, scope).await);
+        checks.push(collections(asset_panda, host, scope).await);
     }
-    checks.skip_rest(&NAMES[..NAMES.len() - 1], "Not looked at: an earlier check failed.");
+    checks.skip_rest(&NAMES[..NAMES.len() - 1], "Not looked at: an earlier check did not pass.");
     checks.push(Check::skipped(WRITE, "Not looked at: only a first sync can show whether the key may write."));
     (checks, scope)
 }
 
 async fn settle(
     asset_panda: &AssetPandaClient,
+    host: &str,
     account_id: Option<String>,
     module_id: Option<String>,
     checks: &mut Checks,
 ) -> Option<Scope> {
-    let (accounts, latency) = probe(asset_panda.accounts()).await;
+    let (accounts, latency) = probe(host, asset_panda.accounts()).await;
     let accounts = match accounts {
         Ok(accounts) => accounts,
         Err(error) => {
@@ -60,7 +62,7 @@ async fn settle(
     let accounts = accounts.into_iter().map(|Account { id, name }| (id, name)).collect();
     let account_id = choose(ACCOUNT, "account", "asset_panda.account_id", account_id, accounts, checks)?;
 
-    let (modules, latency) = probe(asset_panda.modules(&account_id)).await;
+    let (modules, latency) = probe(host, asset_panda.modules(&account_id)).await;
     let modules = match modules {
         Ok(modules) => modules.into_iter().map(|Module { id, name }| (id, name)).collect(),
         Err(error) => {
@@ -82,13 +84,13 @@ fn first_call_failed(error: &SendError, checks: &mut Checks, latency: std::time:
             ErrorKind::RateLimited => answers,
             _ => Check::skipped(REACHABLE, "Not known: no call is allowed now."),
         });
-        checks.push(Check::failed(KEY, reason::RATE_LIMITED, error.to_string(), hint_for(error.kind, URL)));
+        checks.push(Check::failed_by(KEY, reason::RATE_LIMITED, error, hint_for(error, URL)));
     } else {
         let reason = match api_reason(error) {
             "" => reason::NOT_AN_API,
             known => known,
         };
-        checks.push(Check::failed(REACHABLE, reason, error.to_string(), hint_for(error.kind, URL)).took(latency));
+        checks.push(Check::failed(REACHABLE, reason, error.to_string(), hint_for(error, URL)).took(latency));
     }
 }
 
@@ -98,7 +100,7 @@ fn later_call_failed(name: &'static str, error: &SendError) -> Check {
         let hint = "In Asset Panda, give the user of the API key access to this account and module.";
         return Check::failed(name, reason::PERMISSION_MISSING, error.to_string(), hint);
     }
-    Check::failed(name, api_reason(error), error.to_string(), hint_for(error.kind, URL))
+    Check::failed_by(name, api_reason(error), error, hint_for(error, URL))
 }
 
 /// Checks what was chosen, or takes the only choice there is.
@@ -142,8 +144,8 @@ fn choose(
     }
 }
 
-async fn collections(asset_panda: &AssetPandaClient, scope: &Scope) -> Check {
-    let (collections, latency) = probe(asset_panda.at(scope.clone()).collections()).await;
+async fn collections(asset_panda: &AssetPandaClient, host: &str, scope: &Scope) -> Check {
+    let (collections, latency) = probe(host, asset_panda.at(scope.clone()).collections()).await;
     match collections {
         Ok(found) if found.is_empty() => Check::warning(
             COLLECTIONS,

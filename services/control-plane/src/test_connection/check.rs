@@ -5,11 +5,21 @@ use std::time::{Duration, Instant};
 
 use pandaport_api::v1 as proto;
 use pandaport_outbound::{Effect, ErrorKind, SendError};
+use pandaport_store::connections::ConnectionState;
 
-use crate::convert;
+use crate::{convert, reason};
 
 /// The longest that one question may take with all its retries: a test is to end in a few seconds.
 const LONGEST_PROBE: Duration = Duration::from_secs(10);
+
+/// What does not go away by itself: someone has to change the connection, or something at the other end.
+const LASTING: [&str; 5] = [
+    reason::TOKEN_REFUSED,
+    reason::PERMISSION_MISSING,
+    reason::NOT_AN_API,
+    reason::HOST_NOT_ALLOWED,
+    reason::TLS_FAILED,
+];
 
 /// One thing that a test looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +30,8 @@ pub(crate) struct Check {
     pub(crate) message: String,
     pub(crate) hint: String,
     pub(crate) latency: Option<Duration>,
+    /// Whether it could not be looked at for want of a call of our own budget: it says nothing of the connection.
+    pub(crate) undecided: bool,
 }
 
 impl Check {
@@ -49,6 +61,21 @@ impl Check {
         Self::new(name, proto::CheckStatus::Skipped, "", message, "")
     }
 
+    /// An error of a question whose answer an import needs. If it was our own budget that kept it from being asked, that
+    /// is no failure of the connection.
+    pub(crate) fn failed_by(
+        name: &'static str,
+        reason: &'static str,
+        error: &SendError,
+        hint: impl Into<String>,
+    ) -> Self {
+        if error.kind == ErrorKind::BudgetEmpty {
+            let hint = hint_for(error, "");
+            return Self { undecided: true, ..Self::warning(name, reason::RATE_LIMITED, error.to_string(), hint) };
+        }
+        Self::failed(name, reason, error.to_string(), hint)
+    }
+
     fn new(
         name: &'static str,
         status: proto::CheckStatus,
@@ -56,7 +83,7 @@ impl Check {
         message: impl Into<String>,
         hint: impl Into<String>,
     ) -> Self {
-        Self { name, status, reason, message: message.into(), hint: hint.into(), latency: None }
+        Self { name, status, reason, message: message.into(), hint: hint.into(), latency: None, undecided: false }
     }
 
     pub(crate) fn took(self, latency: Duration) -> Self {
@@ -90,8 +117,23 @@ impl Checks {
         self.0.iter().find(|check| check.status == proto::CheckStatus::Failed)
     }
 
+    /// Whether everything that an import needs was looked at and found good.
+    pub(crate) fn passed(&self) -> bool {
+        self.first_failed().is_none() && !self.0.iter().any(|check| check.undecided)
+    }
+
+    /// Why a test that did not pass makes a connection in this state FAILING; `None` leaves the state alone. A connection
+    /// that worked does not fail because a host is out or asks to wait: that passes by itself, and a sync waits for it.
+    pub(crate) fn reason_to_fail(&self, state: ConnectionState) -> Option<&'static str> {
+        if state != ConnectionState::Verified {
+            return self.first_failed().map(|check| check.reason);
+        }
+        let lasting = |check: &&Check| check.status == proto::CheckStatus::Failed && LASTING.contains(&check.reason);
+        self.0.iter().find(lasting).map(|check| check.reason)
+    }
+
     pub(crate) fn result(&self) -> proto::TestResult {
-        if self.first_failed().is_some() {
+        if !self.passed() {
             proto::TestResult::Failed
         } else if self.0.iter().any(|check| check.status == proto::CheckStatus::Warning) {
             proto::TestResult::PassedWithWarnings
@@ -116,18 +158,36 @@ impl Checks {
 }
 
 /// Asks an API one thing, and measures how long that takes.
-pub(super) async fn probe<T>(question: impl Future<Output = Result<T, SendError>>) -> (Result<T, SendError>, Duration) {
+pub(super) async fn probe<T>(
+    host: &str,
+    question: impl Future<Output = Result<T, SendError>>,
+) -> (Result<T, SendError>, Duration) {
+    within(LONGEST_PROBE, host, question).await
+}
+
+async fn within<T>(
+    most: Duration,
+    host: &str,
+    question: impl Future<Output = Result<T, SendError>>,
+) -> (Result<T, SendError>, Duration) {
     let begun = Instant::now();
-    let answer = tokio::time::timeout(LONGEST_PROBE, question).await.unwrap_or_else(|_| {
-        let message = format!("no answer within {} s", LONGEST_PROBE.as_secs());
-        Err(SendError::new(ErrorKind::Timeout, Effect::NotApplied, message))
+    let answer = tokio::time::timeout(most, question).await.unwrap_or_else(|_| {
+        let message = format!("no answer within {} s", most.as_secs_f64());
+        let error = SendError::new(ErrorKind::Timeout, Effect::NotApplied, message);
+        Err(SendError { target: host.to_owned(), ..error })
     });
     (answer, begun.elapsed())
 }
 
+/// The host of a URL, with its port if it has one.
+pub(super) fn host_of(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or(rest)
+}
+
 /// What to do about a host that gives no answer of its API.
-pub(super) fn hint_for(kind: ErrorKind, url_field: &str) -> String {
-    match kind {
+pub(super) fn hint_for(error: &SendError, url_field: &str) -> String {
+    match error.kind {
         ErrorKind::HostNotAllowed => {
             "Enter the API's own URL, or ask the operator to allow the host (PANDAPORT_ALLOWED_HOSTS).".to_owned()
         }
@@ -144,9 +204,69 @@ pub(super) fn hint_for(kind: ErrorKind, url_field: &str) -> String {
         ErrorKind::ServerError => {
             "The API itself has a problem: try again later, and look at its status page.".to_owned()
         }
-        ErrorKind::RateLimited | ErrorKind::BudgetEmpty => {
+        ErrorKind::BudgetEmpty => {
+            let wait = error.retry_after.map_or(60, |wait| wait.as_secs_f64().ceil().max(1.0) as u64);
+            format!("Syncs of yours use the calls that are allowed now; try again in {wait} s.")
+        }
+        ErrorKind::RateLimited => {
             "Wait, then test again. If it stays so, another program uses up the limit.".to_owned()
         }
         _ => format!("Check {url_field}: something answers there, but not the API."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checks(of: impl IntoIterator<Item = Check>) -> Checks {
+        Checks(of.into_iter().collect())
+    }
+
+    #[test]
+    fn only_what_lasts_takes_verified_from_a_connection() {
+        for (reason, lasts) in [
+            (reason::TOKEN_REFUSED, true),
+            (reason::PERMISSION_MISSING, true),
+            (reason::NOT_AN_API, true),
+            (reason::HOST_NOT_ALLOWED, true),
+            (reason::TLS_FAILED, true),
+            (reason::RATE_LIMITED, false),
+            (reason::HOST_UNREACHABLE, false),
+        ] {
+            let failed = checks([Check::failed("a", reason, "It failed.", "")]);
+            assert_eq!(failed.reason_to_fail(ConnectionState::Verified), lasts.then_some(reason), "{reason}");
+            assert_eq!(failed.reason_to_fail(ConnectionState::Unverified), Some(reason), "{reason}");
+        }
+        let out = Check::failed("a", reason::HOST_UNREACHABLE, "It is out.", "");
+        let refused = Check::failed("b", reason::TOKEN_REFUSED, "It was refused.", "");
+        let both = checks([out, refused]);
+        assert_eq!(both.reason_to_fail(ConnectionState::Verified), Some(reason::TOKEN_REFUSED));
+    }
+
+    #[test]
+    fn an_empty_budget_of_ours_neither_passes_a_test_nor_fails_the_connection() {
+        let mut error = SendError::new(ErrorKind::BudgetEmpty, Effect::NotSent, "");
+        error.retry_after = Some(Duration::from_millis(41_200));
+        let check = Check::failed_by("a", reason::RATE_LIMITED, &error, "");
+        assert_eq!(check.status, proto::CheckStatus::Warning);
+        assert_eq!(check.hint, "Syncs of yours use the calls that are allowed now; try again in 42 s.");
+        let checks = checks([check]);
+        assert!(!checks.passed());
+        assert_eq!(checks.result(), proto::TestResult::Failed);
+        for state in [ConnectionState::Unverified, ConnectionState::Verified, ConnectionState::Failing] {
+            assert_eq!(checks.reason_to_fail(state), None);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_host_that_does_not_answer_is_named() {
+        let never = std::future::pending::<Result<(), SendError>>();
+        let (answer, _) = within(Duration::from_millis(1), "yourcompany.api.kandji.io", never).await;
+        let said = answer.map_err(|error| error.to_string());
+        assert_eq!(
+            said,
+            Err("yourcompany.api.kandji.io: no complete answer in time: no answer within 0.001 s.".to_owned())
+        );
     }
 }

@@ -3,7 +3,7 @@
 use pandaport_kandji::{DevicePage, KandjiClient, PageEntry};
 use pandaport_outbound::{ErrorKind, SendError};
 
-use super::check::{Check, Checks, hint_for, probe};
+use super::check::{Check, Checks, hint_for, host_of, probe};
 use crate::errors::api_reason;
 use crate::reason;
 
@@ -26,7 +26,7 @@ const DEVICES_HINT: &str =
 
 pub(super) async fn run(kandji: &KandjiClient, region_guessed: bool) -> Checks {
     let mut checks = Checks::default();
-    let (devices, latency) = probe(kandji.devices(0, 1)).await;
+    let (devices, latency) = probe(&host(kandji), kandji.devices(0, 1)).await;
     match devices {
         Ok(page) => {
             checks.push(Check::passed(REACHABLE, "Kandji's API answers.").took(latency));
@@ -45,13 +45,17 @@ pub(super) async fn run(kandji: &KandjiClient, region_guessed: bool) -> Checks {
                 checks.push(Check::passed(REACHABLE, "Kandji's API answers.").took(latency));
             }
             checks.skip_rest(&[REACHABLE, TOKEN], "Not known: no call is allowed now.");
-            let hint = hint_for(error.kind, "");
-            checks.push(Check::failed(DEVICES, reason::RATE_LIMITED, error.to_string(), hint).took(latency));
+            let hint = hint_for(&error, "");
+            checks.push(Check::failed_by(DEVICES, reason::RATE_LIMITED, &error, hint).took(latency));
         }
         Err(error) => checks.push(unreachable(&error, region_guessed).took(latency)),
     }
-    checks.skip_rest(NAMES, "Not looked at: an earlier check failed.");
+    checks.skip_rest(NAMES, "Not looked at: an earlier check did not pass.");
     checks
+}
+
+fn host(kandji: &KandjiClient) -> String {
+    host_of(&kandji.host().to_string()).to_owned()
 }
 
 fn devices_listed(page: &DevicePage) -> Check {
@@ -73,7 +77,7 @@ fn unreachable(error: &SendError, region_guessed: bool) -> Check {
              as kandji.base_url, such as https://yourcompany.api.kandji.io."
                 .to_owned()
         }
-        kind => hint_for(kind, "kandji.base_url"),
+        _ => hint_for(error, "kandji.base_url"),
     };
     if region_guessed {
         hint.push_str(
@@ -104,8 +108,9 @@ async fn taken_elsewhere(kandji: &KandjiClient) -> bool {
         Ok(()) => true,
         Err(error) => matches!(error.kind, ErrorKind::Forbidden | ErrorKind::NotFound),
     };
-    let users = async { probe(kandji.users(None)).await.0.map(|_| ()) };
-    let details = async { probe(kandji.device_details(NOBODYS_DEVICE)).await.0 };
+    let host = host(kandji);
+    let users = async { probe(&host, kandji.users(None)).await.0.map(|_| ()) };
+    let details = async { probe(&host, kandji.device_details(NOBODYS_DEVICE)).await.0 };
     let (users, details) = tokio::join!(users, details);
     taken(users) || taken(details)
 }
@@ -120,7 +125,7 @@ async fn details(kandji: &KandjiClient, page: &DevicePage) -> Check {
     };
     let hint = "Only fields from the details need it. In Kandji, give the token the permission Device details \
                 (GET /device-details).";
-    let (answer, latency) = probe(kandji.device_details(device_id)).await;
+    let (answer, latency) = probe(&host(kandji), kandji.device_details(device_id)).await;
     match answer {
         Ok(()) => Check::passed(DETAILS, "The token may read device details."),
         Err(error) if error.kind == ErrorKind::NotFound => {
@@ -134,7 +139,7 @@ async fn details(kandji: &KandjiClient, page: &DevicePage) -> Check {
 async fn users(kandji: &KandjiClient) -> Check {
     let hint = "Only the field User Active needs it; without it, that field is left alone. In Kandji, give the token the \
                 permission Users (GET /users).";
-    let (answer, latency) = probe(kandji.users(None)).await;
+    let (answer, latency) = probe(&host(kandji), kandji.users(None)).await;
     match answer {
         Ok(_) => Check::passed(USERS, "The token may list users."),
         Err(error) => optional(USERS, &error, hint),
@@ -147,5 +152,5 @@ fn optional(name: &'static str, error: &SendError, hint: &str) -> Check {
     if error.is_credentials() {
         return Check::warning(name, reason::PERMISSION_MISSING, error.to_string(), hint);
     }
-    Check::warning(name, api_reason(error), error.to_string(), hint_for(error.kind, "kandji.base_url"))
+    Check::warning(name, api_reason(error), error.to_string(), hint_for(error, "kandji.base_url"))
 }

@@ -75,6 +75,22 @@ async fn what_admins_paste_is_taken_and_the_answer_says_what_it_resolved_to() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn credentials_that_no_header_can_carry_are_refused_and_not_shown() {
+    let mut house = House::new().await;
+    let mut request = house.settings();
+    request.kandji.as_mut().unwrap().api_token = "tokén-of-mine".into();
+    let asset_panda = request.asset_panda.as_mut().unwrap();
+    asset_panda.access_key_id = "kéy-of-mine".into();
+    asset_panda.access_key_secret = "secret\u{200b}-of-mine".into();
+    let status = house.configure(request).await.unwrap_err();
+    let (code, reason, violations) = refusal(&status);
+    assert_eq!((code, reason.as_str()), (Code::InvalidArgument, "INVALID_FIELD"));
+    let fields = ["kandji.api_token: ", "asset_panda.access_key_id: ", "asset_panda.access_key_secret: "];
+    assert_eq!(violations, fields);
+    assert!(!format!("{status:?}").contains("of-mine"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn verify_saves_nothing_when_a_check_fails() {
     let mut house = House::new().await;
     let mut request = proto::ConfigureConnectionRequest { verify: true, ..house.settings() };
@@ -145,7 +161,9 @@ async fn with_a_mapping_the_ends_can_not_change_and_the_credentials_can() {
         asset_panda: Some(module),
         ..Default::default()
     };
-    assert_eq!(house.configure(request).await.unwrap_err().code(), Code::FailedPrecondition);
+    let (code, reason, violations) = refusal(&house.configure(request).await.unwrap_err());
+    assert_eq!((code, reason.as_str()), (Code::FailedPrecondition, "CONNECTION_IN_USE"));
+    assert_eq!(violations, ["asset_panda.module_id: CONNECTION_IN_USE"]);
 
     let token = house.sandbox.ready().credentials.kandji_token.clone();
     let request = proto::ConfigureConnectionRequest {
@@ -243,7 +261,7 @@ async fn modules_and_collections_are_listed_and_a_missing_choice_is_said() {
 
     let list = proto::ListCollectionsRequest { connection_id: connection_id.clone() };
     let refused = house.client.list_collections(list.clone()).await.unwrap_err();
-    assert_eq!(refused.code(), Code::FailedPrecondition);
+    assert_eq!((refused.code(), refusal(&refused).1.as_str()), (Code::FailedPrecondition, "MODULE_NOT_CHOSEN"));
     assert!(refused.message().contains("not chosen"), "{}", refused.message());
 
     let request = proto::ConfigureConnectionRequest {

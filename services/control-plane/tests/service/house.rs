@@ -34,6 +34,10 @@ impl House {
 
     /// `more_hosts` are allowed besides the sandbox's own.
     pub(crate) async fn with(config: SandboxConfig, more_hosts: &str) -> Self {
+        Self::with_budgets(config, more_hosts, BudgetSettings::off()).await
+    }
+
+    pub(crate) async fn with_budgets(config: SandboxConfig, more_hosts: &str, budgets: BudgetSettings) -> Self {
         let faults = config.faults.clone().without_rate_limits();
         let sandbox = Sandbox::start(SandboxConfig { faults, ..config }).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -46,7 +50,7 @@ impl House {
         let allowed: AllowedHosts = hosts.parse().unwrap();
         let settings = HttpSettings { timeout: Duration::from_secs(2), retries: 0, ..HttpSettings::default() };
         let http = Outbound::new(settings).unwrap();
-        let upstream = Upstream::new(store.clone(), http, allowed, BudgetSettings::off());
+        let upstream = Upstream::new(store.clone(), http, allowed, budgets);
 
         let shutdown = Shutdown::by_hand();
         let readiness = Readiness::new(&shutdown);

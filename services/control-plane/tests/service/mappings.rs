@@ -142,11 +142,14 @@ async fn a_connection_that_is_not_verified_takes_no_mapping() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collection_is_the_target_of_one_mapping_in_the_whole_installation() {
     let mut house = House::new().await;
-    house.mapped().await;
+    let (_, mapping, _) = house.mapped().await;
     let other_connection = house.connection().await;
     let request = house.mapping(&other_connection);
-    let (code, reason, _) = refusal(&house.create(request).await.unwrap_err());
+    let status = house.create(request).await.unwrap_err();
+    let (code, reason, _) = refusal(&status);
     assert_eq!((code, reason.as_str()), (Code::AlreadyExists, "COLLECTION_ALREADY_MAPPED"));
+    let named = format!("\"Kandji Device Import\" ({})", mapping.mapping_id);
+    assert!(status.message().contains(&named), "{}", status.message());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -175,7 +178,7 @@ async fn where_uniqueness_is_not_said_the_data_is_looked_at() {
     let (code, reason, violations) = refusal(&status);
     assert_eq!((code, reason.as_str()), (Code::InvalidArgument, "COLUMN_NOT_UNIQUE"));
     assert_eq!(violations, ["mapping.identifier.column_id: COLUMN_NOT_UNIQUE"]);
-    assert!(status.message().contains("C02-7"), "{}", status.message());
+    assert!(status.message().contains("\"C02-7\" occurs in more than one record"), "{}", status.message());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -215,7 +218,18 @@ async fn an_unknown_collection_and_an_api_that_is_out_are_told_apart() {
     assert_eq!(house.create(request.clone()).await.unwrap_err().code(), Code::Unavailable);
     house.faults("{}");
     request.mapping.as_mut().unwrap().collection_id = "no-such-collection".into();
-    assert_eq!(house.create(request).await.unwrap_err().code(), Code::NotFound);
+    let (code, _, violations) = refusal(&house.create(request.clone()).await.unwrap_err());
+    assert_eq!((code, violations), (Code::NotFound, vec!["mapping.collection_id: ".to_owned()]));
+
+    // One that is not active has columns still.
+    let retired = house.sandbox.ready().collections["Retired"].clone();
+    let serial = house.column(&connection_id, "Retired", "Serial Number").await;
+    let mapping = request.mapping.as_mut().unwrap();
+    mapping.collection_id = retired;
+    mapping.identifier.as_mut().unwrap().column_id = serial;
+    mapping.fields.clear();
+    let (code, _, violations) = refusal(&house.create(request).await.unwrap_err());
+    assert_eq!((code, violations), (Code::NotFound, vec!["mapping.collection_id: ".to_owned()]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -129,6 +129,11 @@ async fn syncs_are_listed_newest_first_by_every_filter() {
     let early = proto::ListSyncsRequest { created_before: second.create_time, ..all() };
     assert_eq!(list(early).await, [first.sync_id]);
 
+    let at = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
+    let backward = proto::ListSyncsRequest { created_from: at(2), created_before: at(1), ..all() };
+    let (_, reason, violations) = refusal(&house.client.list_syncs(backward).await.unwrap_err());
+    assert_eq!((reason.as_str(), violations), ("INVALID_FIELD", vec!["created_from: ".to_owned()]));
+
     let wrong = proto::ListSyncsRequest { states: vec![0, 99], ..all() };
     let (_, _, violations) = refusal(&house.client.list_syncs(wrong).await.unwrap_err());
     assert_eq!(violations, ["states[0]: ", "states[1]: "]);

@@ -1,7 +1,10 @@
 //! TestConnection tells what is wrong apart.
 
+use std::time::Duration;
+
 use pandaport_api::v1 as proto;
 use pandaport_api::v1::CheckStatus::{Failed, Passed, Skipped, Warning};
+use pandaport_upstream::{BudgetSettings, Limit};
 use rstest::rstest;
 
 use crate::house::{House, host};
@@ -84,7 +87,12 @@ async fn each_failure_has_its_own_check_reason_and_hint(
     assert_eq!((failed[0].name.as_str(), failed[0].reason.as_str()), (name, reason));
     assert!(!failed[0].hint.is_empty() && !failed[0].message.is_empty());
     let connection = answer.connection.unwrap();
-    assert_eq!((connection.state(), connection.state_reason.as_str()), (proto::ConnectionState::Failing, reason));
+    // What passes by itself leaves a good connection as it is.
+    let expected = match reason {
+        "RATE_LIMITED" | "HOST_UNREACHABLE" => (proto::ConnectionState::Verified, ""),
+        lasting => (proto::ConnectionState::Failing, lasting),
+    };
+    assert_eq!((connection.state(), connection.state_reason.as_str()), expected);
 
     // And when it is put right, it works again.
     house.faults("{}");
@@ -92,6 +100,27 @@ async fn each_failure_has_its_own_check_reason_and_hint(
     assert_eq!(answer.result(), proto::TestResult::Passed);
     let connection = answer.connection.unwrap();
     assert_eq!((connection.state(), connection.state_reason.as_str()), (proto::ConnectionState::Verified, ""));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_budget_of_ours_is_no_failure_of_a_connection_and_proves_none_good() {
+    // As many calls as the first test takes.
+    let limit = Limit { calls: 3, window: Duration::from_secs(3_600) };
+    let budgets = BudgetSettings { asset_panda: vec![limit], ..BudgetSettings::off() };
+    let mut house = House::with_budgets(pandaport_sandbox::SandboxConfig::default(), "", budgets).await;
+    let connection_id = house.connection().await;
+
+    let answer = house.test(&connection_id).await;
+    let check = named(&answer.checks, "asset_panda_key");
+    assert_eq!((check.status(), check.reason.as_str()), (Warning, "RATE_LIMITED"), "{}", check.message);
+    assert!(check.hint.starts_with("Syncs of yours use the calls"), "{}", check.hint);
+    let connection = answer.connection.unwrap();
+    assert_eq!((connection.state(), connection.state_reason.as_str()), (proto::ConnectionState::Verified, ""));
+    assert!(!connection.asset_panda.unwrap().module_id.is_empty(), "the module stays chosen");
+
+    let request = proto::ConfigureConnectionRequest { verify: true, ..house.settings() };
+    let answer = house.configure(request).await.unwrap();
+    assert_eq!((answer.saved, answer.result()), (false, proto::TestResult::Failed));
 }
 
 #[tokio::test(flavor = "multi_thread")]

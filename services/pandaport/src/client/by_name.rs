@@ -2,6 +2,8 @@
 
 use pandaport_api::v1::{Column, FieldPair, SourceField};
 
+use crate::show::text::clean;
+
 /// A name without what two people may write differently: case, spaces, signs.
 fn essence(name: &str) -> String {
     name.chars().filter(|it| it.is_alphanumeric()).flat_map(char::to_lowercase).collect()
@@ -21,6 +23,27 @@ pub(crate) fn column<'a>(columns: &'a [Column], wanted: &str) -> Result<&'a Colu
         (Some(_), Some(_)) => Err(format!("more than one column is named `{wanted}`: give its id")),
         (None, _) => Err(format!("there is no column `{wanted}`, by id or by name")),
     }
+}
+
+/// Looks for all columns at once.
+///
+/// # Errors
+/// A line for each that is not found, and then the columns that there are.
+pub(crate) fn check(columns: &[Column], wanted: &[&str]) -> Result<(), String> {
+    let mut problems: Vec<String> = wanted.iter().filter_map(|it| column(columns, it).err()).collect();
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let twice = |it: &&Column| columns.iter().filter(|other| other.display_name == it.display_name).count() > 1;
+    let (twins, others): (Vec<&Column>, Vec<&Column>) = columns.iter().partition(twice);
+    let mut names: Vec<String> = others.iter().map(|it| clean(&it.display_name).into_owned()).collect();
+    // Of these the name alone is no use.
+    names.extend(twins.iter().map(|it| clean(&format!("{} ({})", it.display_name, it.column_id)).into_owned()));
+    problems.push(match names.is_empty() {
+        true => "The collection has no columns.".to_owned(),
+        false => format!("The collection's columns: {}", names.join(", ")),
+    });
+    Err(problems.join("\n"))
 }
 
 /// A pair for each field whose display name is that of exactly one writable column, but for case, spaces and signs.
@@ -94,5 +117,17 @@ mod tests {
         assert_eq!(id("Model"), Ok("c0"));
         assert!(id("Tags").is_err_and(|it| it.contains("more than one")));
         assert!(id("Serial").is_err_and(|it| it.contains("no column")));
+    }
+
+    #[test]
+    fn all_columns_that_are_not_there_are_told_at_once_with_those_that_are() {
+        let columns = columns(&["Model", "Tags", "Tags"]);
+        assert_eq!(check(&columns, &["Model", "c1"]), Ok(()));
+        insta::assert_snapshot!(check(&columns, &["Serial", "Model", "Tags", "Colour"]).expect_err("three are wrong"), @r"
+        there is no column `Serial`, by id or by name
+        more than one column is named `Tags`: give its id
+        there is no column `Colour`, by id or by name
+        The collection's columns: Model, Tags (c1), Tags (c2)
+        ");
     }
 }

@@ -1,5 +1,6 @@
 //! Where the control plane is, and the way there.
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -75,19 +76,17 @@ impl Client {
 /// [`Error::Input`] where the endpoint, the token or the certificate can't be used, [`Error::Call`] where nobody
 /// answers.
 pub async fn connect(args: &ClientArgs) -> Result<Client, Error> {
+    let url = with_scheme(&args.endpoint)?;
     let wrong = |what: &dyn std::fmt::Display| {
-        Error::Input(format!(
-            "the endpoint `{}` can't be used: {what}. It looks like http://127.0.0.1:50051",
-            args.endpoint
-        ))
+        Error::Input(format!("the endpoint `{url}` can't be used: {what}. It looks like http://127.0.0.1:50051"))
     };
-    let mut endpoint = Endpoint::from_shared(args.endpoint.clone())
+    let mut endpoint = Endpoint::from_shared(url.clone())
         .map_err(|error| wrong(&error))?
         .connect_timeout(Duration::from_secs(5))
         .tcp_nodelay(true)
         .http2_keep_alive_interval(Duration::from_secs(20))
         .keep_alive_timeout(Duration::from_secs(10));
-    match (args.endpoint.starts_with("https://"), &args.ca) {
+    match (url.starts_with("https://"), &args.ca) {
         (true, Some(ca)) => {
             let pem = std::fs::read(ca)
                 .map_err(|error| Error::Input(format!("the file {} can't be read: {error}", ca.display())))?;
@@ -103,10 +102,34 @@ pub async fn connect(args: &ClientArgs) -> Result<Client, Error> {
         Some(path) => Some(bearer(path)?),
         None => None,
     };
-    let channel = endpoint.connect().await.map_err(|error| Refusal::unreached(&args.endpoint, &error))?;
+    let channel = endpoint.connect().await.map_err(|error| Refusal::unreached(&url, &error))?;
     let rpc =
         ControlPlaneServiceClient::with_interceptor(channel, Bearer(token)).max_decoding_message_size(MAX_ANSWER_BYTES);
-    Ok(Client { rpc, endpoint: args.endpoint.clone() })
+    Ok(Client { rpc, endpoint: url })
+}
+
+/// The endpoint with its scheme. On this machine it is http where none is given; elsewhere a guess could send a token in
+/// the clear.
+fn with_scheme(endpoint: &str) -> Result<String, Error> {
+    match endpoint.split_once("://") {
+        Some(("http" | "https", _)) => Ok(endpoint.to_owned()),
+        Some((scheme, rest)) => {
+            Err(Error::Input(format!("the endpoint `{endpoint}` begins with {scheme}://: write http://{rest}")))
+        }
+        None if is_loopback(endpoint) => Ok(format!("http://{endpoint}")),
+        None => Err(Error::Input(format!(
+            "the endpoint `{endpoint}` has no scheme: write https://{endpoint} with --ca, or http://{endpoint}"
+        ))),
+    }
+}
+
+/// Whether `host:port`, or a host alone, is this machine.
+fn is_loopback(authority: &str) -> bool {
+    if let Ok(address) = authority.parse::<SocketAddr>() {
+        return address.ip().is_loopback();
+    }
+    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|it| it.is_loopback())
 }
 
 fn bearer(path: &std::path::Path) -> Result<MetadataValue<Ascii>, Error> {
@@ -128,5 +151,32 @@ impl Interceptor for Bearer {
             request.metadata_mut().insert("authorization", token.clone());
         }
         Ok(request)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("http://10.0.0.1:50051", "http://10.0.0.1:50051")]
+    #[case("https://panda.example:443", "https://panda.example:443")]
+    #[case("127.0.0.1:50051", "http://127.0.0.1:50051")]
+    #[case("127.0.0.1", "http://127.0.0.1")]
+    #[case("[::1]:50051", "http://[::1]:50051")]
+    #[case("localhost:50051", "http://localhost:50051")]
+    fn on_this_machine_the_scheme_may_be_left_out(#[case] given: &str, #[case] meant: &str) {
+        assert_eq!(with_scheme(given).expect("an endpoint"), meant);
+    }
+
+    #[rstest]
+    #[case("10.0.0.1:50051", "write https://10.0.0.1:50051 with --ca")]
+    #[case("localhost.example:50051", "has no scheme")]
+    #[case("grpc://127.0.0.1:50051", "write http://127.0.0.1:50051")]
+    fn elsewhere_it_is_asked_for(#[case] given: &str, #[case] said: &str) {
+        let error = with_scheme(given).expect_err("no endpoint").to_string();
+        assert!(error.contains(said), "{error}");
     }
 }

@@ -1,5 +1,6 @@
 //! `mappings ...`: which fields go into which columns.
 
+use std::iter;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -128,6 +129,9 @@ async fn create(args: Create, common: &Common, console: &mut Console) -> Result<
 
 /// The mapping as the flags have it, with its columns by id.
 fn mapping(args: &Create, collection_id: &str, columns: &[Column]) -> Result<Mapping, Error> {
+    // All of them in the order of the flags, so that one call tells of everything that has to be corrected.
+    let wanted: Vec<&str> = iter::once(&args.identifier).chain(&args.fields).map(|pair| pair.column.as_str()).collect();
+    by_name::check(columns, &wanted).map_err(Error::Input)?;
     let column_id =
         |wanted: &str| by_name::column(columns, wanted).map(|it| it.column_id.clone()).map_err(Error::Input);
     let mut fields = Vec::new();

@@ -70,6 +70,25 @@ impl Follow {
         Ok(())
     }
 
+    /// Says that the control plane is gone and that this goes on. JSON keeps its stream clean: there it goes to standard
+    /// error.
+    ///
+    /// # Errors
+    /// Where the output is closed.
+    pub fn lost(&mut self, console: &mut Console) -> Result<(), Error> {
+        const LOST: &str = "connection lost, trying again";
+        match self {
+            Self::Bar(bar) => bar.set_message(LOST),
+            Self::Lines { last } => {
+                console.line(format!("  {}  {LOST}", clock(Timestamp::now())))?;
+                // The next state shows that there is a connection again, even if it is the same one.
+                last.clear();
+            }
+            Self::Json => eprintln!("{LOST}"),
+        }
+        Ok(())
+    }
+
     /// Takes the bar away, so that what comes next stands in its place.
     pub fn end(&mut self) {
         if let Self::Bar(bar) = self {
@@ -129,6 +148,9 @@ async fn until_final(
         let passing = matches!(lost.code(), Code::Unavailable | Code::Unknown | Code::Cancelled);
         if !passing || failures > PATIENCE {
             return Err(client.refused(&lost));
+        }
+        if failures == 1 {
+            follow.lost(console)?;
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }

@@ -2,8 +2,8 @@
 
 use anyhow::Context as _;
 use pandaport_queue::Queue;
-use pandaport_runtime::Readiness;
-use pandaport_runtime::settings::{CommonSettings, EncryptionKeys};
+use pandaport_runtime::settings::{CommonSettings, DatabaseSettings, EncryptionKeys};
+use pandaport_runtime::{DatabaseLock, Readiness};
 use pandaport_store::Store;
 use pandaport_upstream::Upstream;
 use secrecy::ExposeSecret as _;
@@ -59,4 +59,10 @@ impl Base {
         self.upstream.release().await;
         self.store.close().await;
     }
+}
+
+/// Takes its share of a SQLite file, for a process that works on it together with others; on a server there is nothing to
+/// take.
+pub(crate) fn share(database: &DatabaseSettings) -> Result<Option<DatabaseLock>, Error> {
+    Ok(database.database()?.file().map(DatabaseLock::shared).transpose()?)
 }

@@ -24,7 +24,11 @@ pub(crate) async fn run(run: &mut Run) -> Result<(), Halt> {
         if stopped.is_none() {
             stopped = halt.or_else(|| (!run.may_go_on()).then_some(Halt::TimeUp));
         }
-        let next = if stopped.is_none() { next_batches(run, IN_FLIGHT - sending.len()).await? } else { Vec::new() };
+        let next = if stopped.is_none() {
+            next_batches(run, IN_FLIGHT.saturating_sub(sending.len())).await?
+        } else {
+            Vec::new()
+        };
         if ops.is_empty() && next.is_empty() && sending.is_empty() {
             return stopped.map_or(Ok(()), Err);
         }
@@ -74,21 +78,27 @@ async fn next_batches(run: &Run, batches: usize) -> Result<Vec<Outgoing>, Halt> 
     for (step, rows_each) in
         [(Step::Create, ROWS), (Step::Update, ROWS), (Step::CreateAlone, 1), (Step::UpdateAlone, 1)]
     {
-        let room = batches - out.len();
+        let room = batches.saturating_sub(out.len());
         if room == 0 {
             break;
         }
         let rows = run.store.next_ready(&run.slice, step, room * rows_each).await?;
-        let mut rows = rows.into_iter().map(|row| {
+        let create = matches!(step, Step::Create | Step::CreateAlone);
+        let mut batch = Vec::with_capacity(rows_each);
+        for row in rows {
             let plan: WritePlan = parse("plan", &row.plan)?;
-            Ok::<_, Halt>((row, plan))
-        });
-        loop {
-            let batch = rows.by_ref().take(rows_each).collect::<Result<Vec<_>, _>>()?;
-            if batch.is_empty() {
-                break;
+            // Sent twice without a usable answer: alone, it can spoil no batch.
+            if row.attempts >= 2 {
+                out.push(Outgoing { create, rows: vec![(row, plan)] });
+                continue;
             }
-            out.push(Outgoing { create: matches!(step, Step::Create | Step::CreateAlone), rows: batch });
+            batch.push((row, plan));
+            if batch.len() == rows_each {
+                out.push(Outgoing { create, rows: std::mem::take(&mut batch) });
+            }
+        }
+        if !batch.is_empty() {
+            out.push(Outgoing { create, rows: batch });
         }
     }
     Ok(out)
@@ -125,7 +135,7 @@ async fn unmark(run: &mut Run, batches: &[Outgoing]) -> Result<(), Halt> {
             if batch.create {
                 ops.push(Op::DropIntent { device_id: device_id.clone() });
             }
-            ops.push(Op::Step { device_id, step: if batch.create { Step::Create } else { Step::Update } });
+            ops.push(Op::Unsent { device_id, step: if batch.create { Step::Create } else { Step::Update } });
         }
     }
     match run.commit(&ops, CountDeltas::default()).await {

@@ -16,6 +16,14 @@ use crate::run::Run;
 /// go on. But a server that answers nothing must not be sent the whole fleet.
 const UNANSWERED: u32 = 3;
 
+/// How often a row may be sent without a usable answer, while others are answered, before it is rejected.
+const MOST_ATTEMPTS: i64 = 6;
+
+/// Whether a call was refused for what it held: nothing of it was applied, and sending it again is of no use.
+fn is_refusal(error: &SendError) -> bool {
+    error.effect == Effect::NotApplied && matches!(error.kind, ErrorKind::Refused | ErrorKind::NotFound)
+}
+
 /// The link that a confirmed write leaves.
 pub(crate) fn confirmed_link(run: &Run, payload: &IntentPayload, of: LinkOf<'_>, record_id: String) -> LinkPut {
     let passengers = run.spec.pairs.iter().any(|pair| pair.write_rule == pandaport_import::WriteRule::Passenger);
@@ -79,26 +87,45 @@ impl<'a> Confirming<'a> {
         match result {
             Ok(results) => {
                 self.unanswered = 0;
+                self.run.note_answer();
                 for ((row, plan), result) in batch.rows.iter().zip(results) {
-                    if batch.create {
-                        self.created(row, plan, result);
-                    } else {
-                        self.updated(row, plan, result).await?;
-                    }
+                    self.row(batch.create, row, plan, result).await;
                 }
+            }
+            // The refusal of a call with one row is the refusal of that row.
+            Err(error) if is_refusal(&error) && batch.rows.len() == 1 => {
+                let (row, plan) = &batch.rows[0];
+                self.row(batch.create, row, plan, RowResult::Refused { message: error.message }).await;
             }
             Err(error) => self.whole(&batch, &error),
         }
         Ok(())
     }
 
+    async fn row(&mut self, create: bool, row: &ReadyRow, plan: &WritePlan, result: RowResult) {
+        match result {
+            // Others are answered, this one never: it is the row, and it must not hold the sync up (rule 5).
+            RowResult::Unclear { message } if row.attempts >= MOST_ATTEMPTS && self.run.has_answered() => {
+                self.reject(row, create, format!("no usable answer after {} attempts: {message}", row.attempts + 1));
+            }
+            result if create => self.created(row, plan, result),
+            result => self.updated(row, plan, result).await,
+        }
+    }
+
     /// The call failed as a whole.
     fn whole(&mut self, batch: &Outgoing, error: &SendError) {
-        let refused =
-            error.effect == Effect::NotApplied && matches!(error.kind, ErrorKind::Refused | ErrorKind::NotFound);
-        if refused && batch.rows.len() == 1 {
-            let (row, _) = &batch.rows[0];
-            self.reject(row, batch.create, error.message.clone());
+        let refused = is_refusal(error);
+        let hopeless = |row: &ReadyRow| {
+            error.effect == Effect::Unclear
+                && batch.rows.len() == 1
+                && row.attempts >= MOST_ATTEMPTS
+                && self.run.has_answered()
+        };
+        if let [(row, _)] = batch.rows.as_slice()
+            && hopeless(row)
+        {
+            self.reject(row, batch.create, format!("no usable answer after {} attempts: {error}", row.attempts + 1));
             return;
         }
         for (row, _) in &batch.rows {
@@ -115,7 +142,10 @@ impl<'a> Confirming<'a> {
             if batch.create && step != Step::Unclear {
                 self.ops.push(Op::DropIntent { device_id: device_id.clone() });
             }
-            self.ops.push(Op::Step { device_id, step });
+            self.ops.push(match error.effect {
+                Effect::NotSent | Effect::NotApplied => Op::Unsent { device_id, step },
+                Effect::Unclear => Op::Step { device_id, step },
+            });
         }
         if refused || self.halt.is_some() {
             return;
@@ -160,7 +190,7 @@ impl<'a> Confirming<'a> {
         }
     }
 
-    async fn updated(&mut self, row: &ReadyRow, plan: &WritePlan, result: RowResult) -> Result<(), Halt> {
+    async fn updated(&mut self, row: &ReadyRow, plan: &WritePlan, result: RowResult) {
         let device_id = row.device_id.clone();
         match result {
             RowResult::Done { .. } => {
@@ -191,7 +221,6 @@ impl<'a> Confirming<'a> {
                 self.halt.get_or_insert(Halt::Outage { api: Api::AssetPanda, message });
             }
         }
-        Ok(())
     }
 
     fn confirm(&mut self, row: &ReadyRow, plan: &WritePlan, created: bool, record_id: String) {

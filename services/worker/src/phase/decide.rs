@@ -11,6 +11,7 @@ use pandaport_store::Micros;
 use pandaport_store::engine::{CountDeltas, Holder, LinkPut, LinkRow, Op, Rejection, Step, UndecidedRow, flag};
 
 use super::evidence::{OwnLink, found_of, may_be_taken_over, read_record, read_records};
+use super::lookup::is_exact;
 use crate::halt::{Api, Halt};
 use crate::plan::{Found, FoundSet, WritePlan, json, listed, parse, row_of, unconfirmed, wanted};
 use crate::run::Run;
@@ -35,7 +36,8 @@ pub(crate) async fn run(run: &mut Run) -> Result<(), Halt> {
                 break;
             }
         }
-        let Deciding { ops, counts, .. } = deciding;
+        let Deciding { ops, counts, passengers, .. } = deciding;
+        run.checkpoint.passengers += passengers;
         run.commit(&ops, counts).await?;
         if let Some(halt) = stopped {
             return Err(halt);
@@ -64,6 +66,8 @@ struct Deciding<'a> {
     read: HashMap<String, Result<Option<Found>, SendError>>,
     /// Records taken over or adopted in this batch.
     taken: HashSet<String>,
+    /// Updates of PASSENGER columns alone.
+    passengers: u64,
     ops: Vec<Op>,
     counts: CountDeltas,
 }
@@ -97,6 +101,7 @@ impl<'a> Deciding<'a> {
                 .collect(),
             read: read_records(run, cells, missing).await,
             taken: HashSet::new(),
+            passengers: 0,
             ops: Vec::new(),
             counts: CountDeltas::default(),
         })
@@ -110,12 +115,18 @@ impl<'a> Deciding<'a> {
             self.reject(row, RejectReason::IdentifierAmbiguous, message.to_owned());
             return Ok(());
         }
+        if let Some(refusal) = found.refused {
+            let message = format!("Asset Panda refuses to search for this identifier: {refusal}");
+            self.reject(row, RejectReason::RefusedByAssetPanda, message);
+            return Ok(());
+        }
         let mut link = OwnLink::of(row)?;
         if link.is_none() {
             link = self.take_over(row, &found)?;
         }
         let has_passengers = self.cells.iter().any(|cell| cell.write_rule == WriteRule::Passenger);
         let passenger_due = has_passengers
+            && self.passengers_may_go()
             && passenger_due(
                 self.run.clock.now(),
                 row.passenger_time.map(Micros::timestamp),
@@ -150,18 +161,25 @@ impl<'a> Deciding<'a> {
                     return Ok(());
                 }
                 decision => {
-                    self.keep(row, &wanted, link.as_ref(), decision);
+                    self.keep(row, &wanted, link.as_ref(), passenger_due, decision);
                     return Ok(());
                 }
             }
         }
     }
 
+    /// Rule 9: in an INCREMENTAL sync READ has counted those it planned; a FULL one plans every device, and counts here.
+    fn passengers_may_go(&self) -> bool {
+        self.run.mode == Mode::Incremental || self.run.checkpoint.passengers + self.passengers < self.run.passenger_cap
+    }
+
     /// A link whose device is gone, or lost its identifier to this one, passes to this one.
     fn take_over(&mut self, row: &UndecidedRow, found: &FoundSet) -> Result<Option<OwnLink>, Halt> {
         let run = self.run;
         let by_record = match found.records.as_slice() {
-            [record] => self.holders.get(&record.record_id).filter(|it| may_be_taken_over(run, it)).map(|it| &it.link),
+            [record] if is_exact(record, row.identifier.as_deref()) => {
+                self.holders.get(&record.record_id).filter(|it| may_be_taken_over(run, it)).map(|it| &it.link)
+            }
             _ => None,
         };
         let by_serial = || row.serial_number.as_ref().and_then(|serial| self.by_serial.get(serial));
@@ -229,7 +247,14 @@ impl<'a> Deciding<'a> {
         record.map_err(|error| Halt::from_call(Api::AssetPanda, &error))
     }
 
-    fn keep(&mut self, row: &UndecidedRow, wanted: &Projection, link: Option<&OwnLink>, decision: Decision) {
+    fn keep(
+        &mut self,
+        row: &UndecidedRow,
+        wanted: &Projection,
+        link: Option<&OwnLink>,
+        passenger_due: bool,
+        decision: Decision,
+    ) {
         let before = link.map(|it| it.baseline.clone()).unwrap_or_default();
         let forms_before = link.map(|it| it.forms.clone()).unwrap_or_default();
         match decision {
@@ -262,6 +287,8 @@ impl<'a> Deciding<'a> {
                 }
             }
             Decision::Update { record_id, changes, equal, forms } => {
+                let passengers_only = changes.iter().all(|it| self.cells[it.cell].write_rule == WriteRule::Passenger);
+                self.passengers += u64::from(self.run.mode == Mode::Full && passengers_only);
                 let baseline = before.confirmed(&wanted.cells, &changes, &equal);
                 let plan = plan("UPDATED", &changes, &before, baseline, forms.unwrap_or(forms_before));
                 self.plan(row, Planned { record_id: Some(record_id), listed: listed(&changes, &[]), plan });
@@ -273,7 +300,8 @@ impl<'a> Deciding<'a> {
                     fingerprint: row.fingerprint.clone(),
                     cells,
                     forms: forms.as_ref().map(json),
-                    passenger_time: Some(self.run.now()),
+                    // Left behind because they were not due, passengers stay as old as they are.
+                    passenger_time: passenger_due.then(|| self.run.now()),
                 });
                 self.ops.push(Op::Drop { device_id: row.device_id.clone() });
                 self.counts.unchanged += 1;

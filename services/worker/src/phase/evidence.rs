@@ -62,5 +62,6 @@ pub(super) async fn read_records(
 
 pub(super) async fn read_record(run: &Run, cells: &[CellSpec], record_id: &str) -> Result<Option<Found>, SendError> {
     let record = run.asset_panda.record(&run.slice.row.collection_id, record_id).await?;
+    run.note_answer();
     Ok(record.map(|it| Found { record_id: it.id, values: record_values(cells, &it.values) }))
 }

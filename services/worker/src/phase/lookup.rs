@@ -1,6 +1,8 @@
 //! Looking identifiers up in Asset Panda, a group at a time.
 
+use pandaport_asset_panda::SearchOutcome;
 use pandaport_import::{CellSpec, identifier_key, record_values};
+use pandaport_outbound::ErrorKind;
 
 use crate::halt::{Api, Halt};
 use crate::plan::{Found, FoundSet};
@@ -10,16 +12,38 @@ use crate::run::Run;
 pub(crate) const GROUP: usize = 50;
 
 /// What the search found for each identifier: exact matches, and those equal but for case, space or Unicode form.
+///
+/// An identifier that Asset Panda refuses to search for is told apart from the others, and stops none of them (rule 5).
 pub(crate) async fn look_up(run: &Run, cells: &[CellSpec], identifiers: &[String]) -> Result<Vec<FoundSet>, Halt> {
     let read = Run::column_ids(cells);
-    let outcome = run
-        .asset_panda
-        .search(&run.slice.row.collection_id, &run.spec.identifier.column_id, identifiers, &read)
-        .await
-        .map_err(|error| Halt::from_call(Api::AssetPanda, &error))?;
+    let mut sets = Vec::with_capacity(identifiers.len());
+    let mut groups = vec![identifiers];
+    while let Some(group) = groups.pop() {
+        let found =
+            run.asset_panda.search(&run.slice.row.collection_id, &run.spec.identifier.column_id, group, &read).await;
+        match found {
+            Ok(outcome) => {
+                run.note_answer();
+                sets.extend(by_identifier(cells, group, outcome));
+            }
+            Err(error) if error.kind == ErrorKind::Refused && group.len() > 1 => {
+                // The last is taken next: the halves stay in their order.
+                let (first, second) = group.split_at(group.len() / 2);
+                groups.extend([second, first]);
+            }
+            Err(error) if error.kind == ErrorKind::Refused => {
+                sets.push(FoundSet { refused: Some(error.message), ..FoundSet::default() });
+            }
+            Err(error) => return Err(Halt::from_call(Api::AssetPanda, &error)),
+        }
+    }
+    Ok(sets)
+}
+
+fn by_identifier(cells: &[CellSpec], identifiers: &[String], outcome: SearchOutcome) -> Vec<FoundSet> {
     let mut sets: Vec<FoundSet> = identifiers
         .iter()
-        .map(|identifier| FoundSet { records: Vec::new(), more: outcome.more.contains(identifier) })
+        .map(|identifier| FoundSet { more: outcome.more.contains(identifier), ..FoundSet::default() })
         .collect();
     let keys: Vec<String> = identifiers.iter().map(|it| identifier_key(it)).collect();
     for record in outcome.records {
@@ -31,7 +55,7 @@ pub(crate) async fn look_up(run: &Run, cells: &[CellSpec], identifiers: &[String
             sets[at].records.push(Found { record_id: record.id.clone(), values: values.clone() });
         }
     }
-    Ok(sets)
+    sets
 }
 
 /// An identifier as text, whatever JSON form the column gives it.
@@ -42,4 +66,10 @@ pub(crate) fn text_of(value: &serde_json::Value) -> Option<String> {
         serde_json::Value::Bool(it) => Some(it.to_string()),
         _ => None,
     }
+}
+
+/// Whether a record has just this identifier, not one that is only near.
+pub(crate) fn is_exact(record: &Found, identifier: Option<&str>) -> bool {
+    let present = record.values.first().and_then(Option::as_ref).and_then(text_of);
+    present.is_some() && present.as_deref() == identifier
 }

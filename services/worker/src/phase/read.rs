@@ -119,6 +119,7 @@ async fn take(run: &mut Run, crawl: &Crawl, projector: &Projector, entries: &[Pa
     let progress = run.progress(counts);
     let cancel = run.store.save_page(&run.slice, &write, &progress).await?;
     run.got_on = true;
+    run.note_answer();
     if cancel { Err(Halt::Cancelled) } else { Ok(()) }
 }
 

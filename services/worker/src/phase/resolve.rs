@@ -17,9 +17,11 @@ const RIVALS_AT_ONCE: i64 = 200;
 pub(crate) async fn run(run: &mut Run) -> Result<(), Halt> {
     if !run.checkpoint.rivals_settled {
         settle_rivals(run).await?;
-    }
-    if run.mode == Mode::Incremental {
-        run.store.skip_known(&run.slice).await?;
+        // Once: a row that comes back for a look-up later needs it.
+        if run.mode == Mode::Incremental {
+            run.store.skip_known(&run.slice).await?;
+        }
+        run.checkpoint.rivals_settled = true;
     }
     let projector = run.projector();
     loop {
@@ -73,7 +75,6 @@ async fn settle_rivals(run: &mut Run) -> Result<(), Halt> {
         run.commit(&ops, counts).await?;
         after = last;
     }
-    run.checkpoint.rivals_settled = true;
     Ok(())
 }
 

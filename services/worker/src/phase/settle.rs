@@ -1,11 +1,13 @@
 //! Creates whose outcome is unclear: looked up until they are found, or until it is certain that they were not
 //! applied (rule 3). They belong to the mapping: an earlier sync's are settled here as well.
 
+use std::collections::HashSet;
+
 use pandaport_import::{RejectReason, same};
 use pandaport_store::engine::{CountDeltas, IntentRow, Op, Rejection, Step};
 
 use super::confirm::{LinkOf, confirmed_link};
-use super::lookup::{GROUP, look_up, text_of};
+use super::lookup::{GROUP, is_exact, look_up, text_of};
 use crate::halt::Halt;
 use crate::plan::{FoundSet, IntentPayload, parse};
 use crate::run::Run;
@@ -25,7 +27,15 @@ pub(crate) async fn run(run: &mut Run) -> Result<(), Halt> {
         }
         let identifiers: Vec<String> = due.iter().map(|it| it.identifier.clone()).collect();
         let found = look_up(run, projector.cells(), &identifiers).await?;
-        let mut settling = Settling { run, ops: Vec::new(), counts: CountDeltas::default(), cells: projector.cells() };
+        let record_ids: Vec<&str> = found.iter().flat_map(|it| &it.records).map(|it| it.record_id.as_str()).collect();
+        let holders = run.store.holders(&run.slice, &record_ids).await?;
+        let mut settling = Settling {
+            run,
+            ops: Vec::new(),
+            counts: CountDeltas::default(),
+            cells: projector.cells(),
+            held: holders.into_iter().map(|it| it.link.record_id).collect(),
+        };
         for (intent, found) in due.iter().zip(&found) {
             settling.intent(intent, found)?;
         }
@@ -41,24 +51,31 @@ struct Settling<'a> {
     cells: &'a [pandaport_import::CellSpec],
     ops: Vec<Op>,
     counts: CountDeltas,
+    /// Records that links hold already.
+    held: HashSet<String>,
 }
 
 impl Settling<'_> {
     fn intent(&mut self, intent: &IntentRow, found: &FoundSet) -> Result<(), Halt> {
         let payload: IntentPayload = parse("intent", &intent.payload)?;
-        if found.records.is_empty() && !found.more {
+        if found.records.is_empty() && !found.more && found.refused.is_none() {
             self.absent(intent, &payload);
             return Ok(());
         }
-        if let ([record], None) = (found.records.as_slice(), &payload.refused)
-            && self.is_what_we_sent(&payload, &record.values)
-        {
-            self.applied(intent, &payload, record.record_id.clone());
-            return Ok(());
+        match (found.records.as_slice(), &payload.refused) {
+            // One record, with just this identifier, that no link holds: it is what we created.
+            ([record], None)
+                if is_exact(record, Some(&intent.identifier)) && self.held.insert(record.record_id.clone()) =>
+            {
+                let same = self.is_what_we_sent(&payload, &record.values);
+                self.applied(intent, payload, record.record_id.clone(), same);
+            }
+            // Another's, or several: decided on like any other look-up.
+            _ => {
+                self.ops.push(Op::DropIntent { device_id: intent.device_id.clone() });
+                self.decide_anew(intent);
+            }
         }
-        // Somebody else's record, or several: decided on like any other look-up.
-        self.ops.push(Op::DropIntent { device_id: intent.device_id.clone() });
-        self.decide_anew(intent);
         Ok(())
     }
 
@@ -74,8 +91,13 @@ impl Settling<'_> {
         })
     }
 
-    fn applied(&mut self, intent: &IntentRow, payload: &IntentPayload, record_id: String) {
+    /// It was applied. Where the record does not show the values that were sent (another form, or somebody was faster),
+    /// the link is dirty: they are sent again.
+    fn applied(&mut self, intent: &IntentRow, mut payload: IntentPayload, record_id: String, same: bool) {
         let ours = self.is_this_syncs(intent);
+        if !same {
+            payload.plan.baseline = payload.plan.unconfirmed.clone();
+        }
         let of = LinkOf {
             device_id: &intent.device_id,
             serial_number: intent.serial_number.as_deref(),
@@ -83,7 +105,9 @@ impl Settling<'_> {
             created: true,
             seen: intent.step.is_some(),
         };
-        self.ops.push(Op::PutLink(Box::new(confirmed_link(self.run, payload, of, record_id.clone()))));
+        let mut link = confirmed_link(self.run, &payload, of, record_id.clone());
+        link.dirty = !same;
+        self.ops.push(Op::PutLink(Box::new(link)));
         self.ops.push(Op::DropIntent { device_id: intent.device_id.clone() });
         if ours {
             self.counts.created += 1;
@@ -108,25 +132,27 @@ impl Settling<'_> {
         let made = usize::try_from(looks).unwrap_or(usize::MAX);
         let last_look = run.look_time(intent.sent_time, run.settle.len().saturating_sub(1)).unwrap_or(intent.sent_time);
         let one_is_enough = run.identifier_is_unique() && payload.refused.is_none() && !intent.applied;
-        let was_last = one_is_enough || made >= run.settle.len() && run.now() >= last_look || run.now() >= last_look;
+        let was_last = one_is_enough || run.now() >= last_look;
         if !was_last {
             let next = run.look_time(intent.sent_time, made).unwrap_or(last_look).max(run.now());
             self.ops.push(Op::LookAgain { device_id, looks, next_look_time: next, applied: false });
+        } else if intent.applied && !self.is_this_syncs(intent) {
+            // An earlier sync's, long since written, and search does not know it: it was deleted. A new look-up decides.
+            self.ops.push(Op::DropIntent { device_id });
+            self.decide_anew(intent);
         } else if intent.applied {
-            // It was written: it is looked for again in the next sync, and never created again.
+            // It was written: the next sync looks for it again.
             let next = run.now().plus(run.settle.last().copied().unwrap_or_default());
             self.ops.push(Op::LookAgain { device_id: device_id.clone(), looks, next_look_time: next, applied: true });
-            if self.is_this_syncs(intent) {
-                self.counts.created += 1;
-                self.ops.push(Op::Done {
-                    device_id,
-                    outcome: "CREATED",
-                    reason: None,
-                    message: Some("Asset Panda confirmed the record; its id is not known yet".into()),
-                    record_id: None,
-                    changes: None,
-                });
-            }
+            self.counts.created += 1;
+            self.ops.push(Op::Done {
+                device_id,
+                outcome: "CREATED",
+                reason: None,
+                message: Some("Asset Panda confirmed the record; its id is not known yet".into()),
+                record_id: None,
+                changes: None,
+            });
         } else if let Some(message) = &payload.refused {
             self.taken(intent, payload, message);
         } else {
@@ -148,7 +174,8 @@ impl Settling<'_> {
             intent.identifier
         );
         self.ops.push(Op::DropIntent { device_id: intent.device_id.clone() });
-        if intent.step.is_none() {
+        if !self.is_this_syncs(intent) {
+            self.decide_anew(intent);
             return;
         }
         self.counts.rejected += 1;

@@ -41,6 +41,7 @@ pub(crate) async fn run(run: &mut Run) -> Result<(), Halt> {
             return Err(Halt::Cancelled);
         }
         run.got_on = true;
+        run.note_answer();
     }
     Ok(())
 }

@@ -1,7 +1,5 @@
 #![allow(clippy::unwrap_used)]
 
-use std::os::unix::fs::PermissionsExt as _;
-
 use super::*;
 
 /// 32 bytes, each another one.
@@ -91,6 +89,7 @@ fn a_new_key_file_is_for_its_owner_only_and_reads_back() {
     let mode = fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let read = EncryptionKeys::from_file(&path).unwrap();
+    assert_eq!(open_to_others(&path), None);
     assert_eq!(read.keys()[0].expose_secret(), made.keys()[0].expose_secret());
 }
 
@@ -101,4 +100,16 @@ fn a_key_file_is_never_overwritten() {
     fs::write(&path, "precious").unwrap();
     assert!(create_key_file(&path).is_err());
     assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
+}
+
+#[test]
+fn a_key_file_that_others_may_read_is_told_with_the_command_that_closes_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("key");
+    fs::write(&path, key(1)).unwrap();
+    for mode in [0o640, 0o604, 0o620] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let warning = open_to_others(&path).unwrap();
+        assert!(warning.ends_with(&format!("chmod 600 {}", path.display())), "{warning}");
+    }
 }
