@@ -112,8 +112,12 @@ async fn rule_4_killed_at_many_moments_of_updates_no_row_is_left_stale() {
     let mut moments = Moments::seeded(3);
     let mut between = 0;
     for round in 0..12 {
-        for id in ids.iter().filter(|_| moments.below(2) == 0) {
-            let version = if moments.below(2) == 0 { "1.0" } else { "2.0" };
+        for id in &ids {
+            let version = match moments.below(4) {
+                0 => "1.0",
+                1 => "2.0",
+                _ => continue,
+            };
             scene.sandbox.edit_device(id, json!({"os_version": version})).await;
         }
         let sync =

@@ -15,6 +15,13 @@ pub(super) fn incremental(case: &Case<'_>, link: &LinkedCase<'_>) -> Decision {
     {
         return rejection;
     }
+    // Looked up because it was rejected last time: whatever made the identifier ambiguous may still be there.
+    if case.looked_up
+        && let Some(own) = case.found.iter().find(|record| record.record_id == link.record_id)
+        && let Some(rejection) = no_longer_unique(case, link, own, &Matches::new(case, Some(link.record_id)))
+    {
+        return rejection;
+    }
     let mut diff = Diff::default();
     for (index, (spec, wanted)) in case.cells.iter().zip(&case.wanted.cells).enumerate() {
         if matches!(spec.write_rule, WriteRule::Trigger | WriteRule::Passenger) {

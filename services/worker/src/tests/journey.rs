@@ -301,3 +301,93 @@ async fn cancel(world: &World, id: pandaport_store::SyncId) {
     tx.commit().await.unwrap();
     assert_eq!(world.ended(id).await.state, SyncState::Cancelled);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_3_an_open_create_whose_device_lost_its_identifier_stops_no_sync() {
+    let world = World::of(8).await;
+    faults(&world, json!({"lost_answer": {"on": "create"}})).await;
+    let id = world.trigger(Mode::Incremental, false).await;
+    let in_flight = in_flight(&world).await;
+    cancel(&world, id).await;
+    faults(&world, json!({})).await;
+    world.control(Method::PATCH, &format!("/fleet/devices/{in_flight}"), Some(json!({"serial_number": ""}))).await;
+    let sync = world.sync(Mode::Incremental).await;
+    assert_eq!(sync.state, SyncState::CompletedWithRejections, "{sync:?}");
+    let rejected = world.records(sync.sync_id).await.into_iter().find(|it| it.device_id == in_flight).unwrap();
+    assert_eq!(rejected.reason.as_deref(), Some("IDENTIFIER_EMPTY"));
+    assert_eq!(sync.counts.read, 8);
+    records_by_serial(&world).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_3_a_device_whose_identifier_another_is_being_created_under_waits_for_it() {
+    let world = World::with(6, no_limits(), |field| field != pandaport_import::SourceField::DeviceId).await;
+    faults(
+        &world,
+        json!({"lost_answer": {"on": "create"}, "search_lag_ms": 1500, "flags_present": false,
+                          "enforce_unique": false}),
+    )
+    .await;
+    let id = world.trigger(Mode::Incremental, false).await;
+    let old = in_flight(&world).await;
+    cancel(&world, id).await;
+    faults(&world, json!({"search_lag_ms": 1500, "flags_present": false, "enforce_unique": false})).await;
+    // The device is enrolled again under another id, with the serial number that is in flight.
+    let device = world.control(Method::GET, &format!("/fleet/devices/{old}"), None).await;
+    world.control(Method::DELETE, &format!("/fleet/devices/{old}"), None).await;
+    let mut again = device;
+    again["device_id"] = json!("ffffffff-0000-4000-8000-000000000003");
+    world.control(Method::POST, "/fleet/devices", Some(json!([again]))).await;
+    let sync = world.sync(Mode::Incremental).await;
+    succeeded(&sync);
+    assert_eq!(records_by_serial(&world).await.len(), 6, "{sync:?}");
+    let last = world.sync(Mode::Incremental).await;
+    assert_eq!(last.counts.unchanged, 6, "{last:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_13_a_record_that_turns_out_to_be_gone_is_made_again() {
+    let world = World::of(12).await;
+    faults(&world, json!({"refuse_rows": [], "search_lag_ms": 0})).await;
+    succeeded(&world.sync(Mode::Incremental).await);
+    let record = world.records(first_sync(&world).await).await[0].clone();
+    // Deleted by hand, and the update of it refused as a whole call: the record's own GET says that it is gone.
+    world.control(Method::DELETE, &format!("/records/{}", record.record_id.unwrap()), None).await;
+    let path = format!("/fleet/devices/{}", record.device_id);
+    world.control(Method::PATCH, &path, Some(json!({"asset_tag": "NEW"}))).await;
+    let sync = world.sync(Mode::Incremental).await;
+    succeeded(&sync);
+    assert_eq!(sync.counts.created, 1, "made again: {sync:?}");
+    assert_eq!(records_by_serial(&world).await.len(), 12);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_9_passengers_left_behind_by_a_full_sync_stay_as_old_as_they_are() {
+    let world = World::of(5).await;
+    succeeded(&world.sync(Mode::Incremental).await);
+    let times = passenger_times(&world).await;
+    world.control(Method::POST, "/fleet/check-ins", Some(json!({}))).await;
+    let full = world.sync(Mode::Full).await;
+    assert_eq!(full.counts.unchanged, 5, "check-ins alone cause no write: {full:?}");
+    assert_eq!(passenger_times(&world).await, times, "nothing was written, so nothing is younger");
+}
+
+async fn passenger_times(world: &World) -> Vec<Option<i64>> {
+    let pandaport_store::Pool::Sqlite { read, .. } = world.store.pool() else { panic!("SQLite") };
+    sqlx::query_scalar("SELECT passenger_time FROM links ORDER BY device_id").fetch_all(read).await.unwrap()
+}
+
+/// A device whose create is in flight.
+async fn in_flight(world: &World) -> String {
+    use pandaport_store::devices::{DeviceState, list};
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    loop {
+        let there =
+            list(&world.store, &world.tenant, world.mapping_id, &[DeviceState::InFlight], None, 10).await.unwrap();
+        if let Some(device) = there.first() {
+            return device.device_id.clone();
+        }
+        assert!(std::time::Instant::now() < deadline, "nothing is in flight");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+}
