@@ -136,6 +136,8 @@ async fn finish(deps: &Deps, run: &mut Run) -> SliceEnd {
             read_complete: run.checkpoint.incomplete.is_none(),
             broken: None,
         };
+        // Before the sync's end is there to be seen: who sees it may look at the connection next.
+        connection_works(deps, &run.slice, now).await;
         run.store.finish_sync(run.slice.guard, &run.progress(CountDeltas::default()), &ending, now).await?;
         Ok::<_, Halt>(ending.state)
     }
@@ -144,7 +146,6 @@ async fn finish(deps: &Deps, run: &mut Run) -> SliceEnd {
         Ok(state) => {
             tracing::info!(state, "sync ended");
             deps.metrics.sync_ended(state);
-            connection_works(deps, &run.slice, now).await;
             SliceEnd::Done
         }
         Err(halt) => put_down(deps, run, halt).await,
