@@ -108,7 +108,7 @@ async fn rule_4_killed_at_many_moments_of_updates_no_row_is_left_stale() {
     assert_succeeded(&scene.caller.ended(&import.sync.sync_id, PATIENCE).await);
     let ids: Vec<String> =
         scene.sandbox.devices().await.iter().map(|it| it["device_id"].as_str().unwrap().to_owned()).collect();
-    scene.sandbox.faults(json!({"asset_panda": {"latency_ms": 10, "hold_after_apply_ms": 80}})).await;
+    scene.sandbox.faults(json!({"asset_panda": {"latency_ms": 10, "hold_after_apply_ms": 250}})).await;
     let mut moments = Moments::seeded(3);
     let mut between = 0;
     for round in 0..12 {
@@ -122,12 +122,12 @@ async fn rule_4_killed_at_many_moments_of_updates_no_row_is_left_stale() {
         }
         let sync =
             scene.caller.try_trigger(incremental(&import.mapping_id)).await.expect("it is accepted").sync.unwrap();
-        let at = calls(&scene).await + 2 + moments.below(12);
+        let at = calls(&scene).await + 2 + moments.below(9);
         until_so("the next moment, or the end of the sync", PATIENCE, async || {
             calls(&scene).await >= at || is_final(&scene.caller.sync(&sync.sync_id).await)
         })
         .await;
-        tokio::time::sleep(Duration::from_millis(moments.below(60))).await;
+        tokio::time::sleep(Duration::from_millis(moments.below(120))).await;
         between += u32::from(scene.sandbox.counters().await.asset_panda_in_flight() > 0);
         scene.crash_and_restart().await;
         // Now and then the sync gets to its end before the next change.

@@ -17,6 +17,7 @@ mod paging;
 mod reason;
 mod records;
 mod requests;
+mod rpcs;
 mod server;
 mod syncs;
 mod test_connection;

@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::faults::Faults;
 use crate::fleet::{FleetSpec, MOST_DEVICES};
-use crate::sandbox::{Ready, Sandbox, SandboxConfig};
+use crate::ready::Ready;
+use crate::sandbox::{Sandbox, SandboxConfig};
 use crate::world::Credentials;
 
 /// Stand-ins for the Kandji and Asset Panda Pro APIs over real HTTP, with a control endpoint to change the

@@ -16,7 +16,7 @@ use http::StatusCode;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::sandbox::Ready;
+use crate::ready::Ready;
 use crate::world::World;
 
 /// What a control call answers.

@@ -13,6 +13,7 @@ mod fleet;
 mod json;
 mod kandji;
 mod limits;
+mod ready;
 mod sandbox;
 mod server;
 mod traffic;
@@ -25,5 +26,6 @@ pub use faults::{
     WriteTrigger,
 };
 pub use fleet::{FleetSpec, MOST_DEVICES};
-pub use sandbox::{Ready, Sandbox, SandboxConfig};
+pub use ready::Ready;
+pub use sandbox::{Sandbox, SandboxConfig};
 pub use world::Credentials;
