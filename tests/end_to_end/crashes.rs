@@ -122,9 +122,14 @@ async fn rule_4_killed_at_many_moments_of_updates_no_row_is_left_stale() {
         }
         let sync =
             scene.caller.try_trigger(incremental(&import.mapping_id)).await.expect("it is accepted").sync.unwrap();
+        let updates = scene.sandbox.counters().await.updates();
         let at = calls(&scene).await + 2 + moments.below(9);
         until_so("the next moment, or the end of the sync", PATIENCE, async || {
-            calls(&scene).await >= at || is_final(&scene.caller.sync(&sync.sync_id).await)
+            let now = scene.sandbox.counters().await;
+            let writing = now.updates() > updates && now.asset_panda_in_flight() > 0;
+            // Every other time while updates are under way, else at any moment.
+            let its_time = if round % 2 == 0 { writing } else { calls(&scene).await >= at };
+            its_time || is_final(&scene.caller.sync(&sync.sync_id).await)
         })
         .await;
         tokio::time::sleep(Duration::from_millis(moments.below(120))).await;

@@ -170,7 +170,7 @@ impl Store {
                     row.push_bind(slice.guard.sync_id).push_bind(id).push_bind(&slice.row.tenant).push_bind(*active);
                 });
                 sql.push(" ON CONFLICT DO NOTHING");
-                sql.build().execute(conn).await.map(|_| ())
+                sql.build().persistent(false).execute(conn).await.map(|_| ())
             })?;
         }
         tx.commit().await?;
@@ -195,7 +195,10 @@ impl Store {
     }
 }
 
-/// Rows of one INSERT: 14 parameters each, and SQLite takes 32,766.
+/// Rows of one INSERT, of 15 parameters each: SQLite takes 32,766.
+///
+/// Statements of many rows are not kept prepared: their texts differ by the number of rows, and each one kept would hold
+/// a megabyte of compiled program.
 const INSERT_ROWS: usize = 500;
 
 async fn mark_seen(tx: &mut Tx, guard: Guard, mapping: MappingId, time: Micros, seen: &[SeenDevice]) -> Result<()> {
@@ -210,7 +213,7 @@ async fn mark_seen(tx: &mut Tx, guard: Guard, mapping: MappingId, time: Micros, 
             .push_bind(time)
             .push(" FROM page WHERE links.device_id = page.device_id AND links.mapping_id = ")
             .push_bind(mapping);
-        sql.build().execute(conn).await.map(|_| ())
+        sql.build().persistent(false).execute(conn).await.map(|_| ())
     })?;
     Ok(())
 }
@@ -222,7 +225,7 @@ async fn mark_dry_run_seen(tx: &mut Tx, guard: Guard, tenant: &Tenant, seen: &[S
             row.push_bind(guard.sync_id).push_bind(&device.device_id).push_bind(tenant);
         });
         sql.push(" ON CONFLICT DO NOTHING");
-        sql.build().execute(conn).await.map(|_| ())
+        sql.build().persistent(false).execute(conn).await.map(|_| ())
     })?;
     Ok(())
 }
@@ -262,7 +265,7 @@ async fn insert_planned(
                 .push_bind(message);
         });
         sql.push(" ON CONFLICT DO NOTHING");
-        sql.build().execute(conn).await.map(|_| ())
+        sql.build().persistent(false).execute(conn).await.map(|_| ())
     })?;
     Ok(())
 }
