@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pandaport_api::v1::SyncPhase;
 use serde_json::json;
 
 use crate::harness::caller::{counts, incremental, is_final};
@@ -11,7 +12,8 @@ use crate::harness::moments::Moments;
 use crate::harness::scene::{Scene, assert_succeeded};
 use crate::harness::wait::{until, until_so};
 
-const DEVICES: u32 = 300;
+/// Eight batches are on their way at once: a kill costs at most forty devices.
+const DEVICES: u32 = 500;
 /// How many calls a run gets to make at most before it is killed.
 const CALLS_BETWEEN: u64 = 6;
 
@@ -34,7 +36,7 @@ async fn prepare(scene: &Scene, uniqueness: Uniqueness) {
     scene.sandbox.faults(json!({"asset_panda": {"flags_present": unique, "enforce_unique": unique}})).await;
 }
 
-/// Kills at so many seeded moments of a first import, which takes some 80 calls.
+/// Kills at so many seeded moments of a first import, which takes some 120 calls.
 async fn killed_at_many_moments(uniqueness: Uniqueness, seed: u64, kills_wanted: u32) {
     let mut scene = Scene::with(DEVICES, quick_to_settle).await;
     prepare(&scene, uniqueness).await;
@@ -48,9 +50,14 @@ async fn killed_at_many_moments(uniqueness: Uniqueness, seed: u64, kills_wanted:
     let mut moments = Moments::seeded(seed);
     let (mut kills, mut between) = (0, 0);
     while kills < kills_wanted {
-        let at = calls(&scene).await + 1 + moments.below(CALLS_BETWEEN);
+        let before = scene.sandbox.counters().await;
+        let at = before.all() + 1 + moments.below(CALLS_BETWEEN);
+        // Every third time while creates are under way, else at any moment.
+        let among_creates = kills % 3 == 2;
         let ended = until("the next moment, or the end of the sync", PATIENCE, async || {
-            if calls(&scene).await >= at {
+            let now = scene.sandbox.counters().await;
+            let creating = now.creates() > before.creates() && now.asset_panda_in_flight() > 0;
+            if if among_creates { creating } else { now.all() >= at } {
                 return Some(false);
             }
             is_final(&scene.caller.sync(&sync_id).await).then_some(true)
@@ -59,7 +66,9 @@ async fn killed_at_many_moments(uniqueness: Uniqueness, seed: u64, kills_wanted:
         if ended {
             break;
         }
-        tokio::time::sleep(Duration::from_millis(moments.below(20))).await;
+        if !among_creates {
+            tokio::time::sleep(Duration::from_millis(moments.below(20))).await;
+        }
         let now = scene.sandbox.counters().await;
         scene.up.process.kill_hard();
         kills += 1;
@@ -83,11 +92,6 @@ async fn killed_at_many_moments(uniqueness: Uniqueness, seed: u64, kills_wanted:
     assert_eq!(counts(&next), [DEVICES, 0, 0, 0, DEVICES, 0, 0]);
     assert_eq!(scene.sandbox.counters().await.writes(), 0, "what is kept is what was written");
     scene.sandbox.assert_no_violations().await;
-}
-
-async fn calls(scene: &Scene) -> u64 {
-    let counters = scene.sandbox.counters().await;
-    counters.all_kandji() + counters.all_asset_panda()
 }
 
 #[tokio::test]
@@ -122,17 +126,20 @@ async fn rule_4_killed_at_many_moments_of_updates_no_row_is_left_stale() {
         }
         let sync =
             scene.caller.try_trigger(incremental(&import.mapping_id)).await.expect("it is accepted").sync.unwrap();
-        let updates = scene.sandbox.counters().await.updates();
-        let at = calls(&scene).await + 2 + moments.below(9);
+        let before = scene.sandbox.counters().await;
+        let at = before.all() + 2 + moments.below(9);
+        // Every other time while updates are under way, else at any moment.
+        let among_updates = round % 2 == 0;
         until_so("the next moment, or the end of the sync", PATIENCE, async || {
             let now = scene.sandbox.counters().await;
-            let writing = now.updates() > updates && now.asset_panda_in_flight() > 0;
-            // Every other time while updates are under way, else at any moment.
-            let its_time = if round % 2 == 0 { writing } else { calls(&scene).await >= at };
-            its_time || is_final(&scene.caller.sync(&sync.sync_id).await)
+            let sync = scene.caller.sync(&sync.sync_id).await;
+            let updating = sync.phase() == SyncPhase::Apply && now.asset_panda_in_flight() > 0;
+            is_final(&sync) || if among_updates { updating } else { now.all() >= at }
         })
         .await;
-        tokio::time::sleep(Duration::from_millis(moments.below(120))).await;
+        if !among_updates {
+            tokio::time::sleep(Duration::from_millis(moments.below(120))).await;
+        }
         between += u32::from(scene.sandbox.counters().await.asset_panda_in_flight() > 0);
         scene.crash_and_restart().await;
         // Now and then the sync gets to its end before the next change.

@@ -251,6 +251,10 @@ impl Counters {
         self.0["kandji"]["calls"].as_u64().unwrap_or(0)
     }
 
+    pub(crate) fn all(&self) -> u64 {
+        self.all_kandji() + self.all_asset_panda()
+    }
+
     pub(crate) fn all_asset_panda(&self) -> u64 {
         self.0["asset_panda"]["calls"].as_u64().unwrap_or(0)
     }
@@ -267,10 +271,6 @@ impl Counters {
 
     pub(crate) fn device_pages(&self) -> u64 {
         self.kandji("GET /api/v1/devices")
-    }
-
-    pub(crate) fn columns(&self) -> u64 {
-        self.asset_panda("GET /collection-columns")
     }
 
     pub(crate) fn searches(&self) -> u64 {
