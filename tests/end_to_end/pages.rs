@@ -2,15 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use pandaport_api::v1::Sync;
 use serde_json::{Value, json};
 
 use crate::harness::installation::Installation;
 use crate::harness::journey::{self, PATIENCE, create, import, mapping_of_all};
-use crate::harness::proxy::Proxy;
+use crate::harness::proxy::{Instead, Proxy};
 use crate::harness::sandbox::Sandbox;
 use crate::harness::scene::{Scene, assert_each_device_once, assert_succeeded};
 
 const DEVICES: u32 = 700;
+/// Calls for a page of devices that the test of a connection makes.
+const BY_THE_TEST: u64 = 1;
 
 /// Who was there before a read.
 async fn listed(scene: &Scene) -> BTreeSet<String> {
@@ -113,11 +116,10 @@ async fn rule_2_an_empty_page_in_the_middle_is_no_end() {
     assert!(pages > 3, "it looked again: {pages} pages");
 }
 
-#[tokio::test]
-async fn rule_2_a_page_that_is_empty_by_mistake_is_no_end() {
+/// A first import behind a proxy that answers one of its calls for a page by something else.
+async fn import_behind(instead: Instead, nth: u64) -> (Sandbox, Sync) {
     let sandbox = Sandbox::start(DEVICES).await;
-    // Counted from the connection's test on, which asks for two pages of one device: the second page of the import.
-    let proxy = Proxy::start(&sandbox.ready.kandji_url, 4).await;
+    let proxy = Proxy::start(&sandbox.ready.kandji_url, BY_THE_TEST + nth, instead).await;
     let hosts = format!("{},{}", sandbox.hosts(), proxy.url.trim_start_matches("http://"));
     let installation = Installation::new(&sandbox).with("PANDAPORT_ALLOWED_HOSTS", &hosts);
     let up = installation.up().await;
@@ -127,13 +129,29 @@ async fn rule_2_a_page_that_is_empty_by_mistake_is_no_end() {
     let connection = caller.grpc.clone().configure_connection(settings).await.expect("it is accepted").into_inner();
     let connection_id = connection.connection.unwrap().connection_id;
     let mapping = mapping_of_all(&caller, &sandbox, &connection_id, "ITAM", "serial_number").await;
-    let before = proxy.device_pages();
-    assert!(before < 3, "the page that is to be empty is not served yet: {before}");
-
+    assert_eq!(proxy.device_pages(), BY_THE_TEST, "calls that the connection's test makes");
     let created = create(&caller, &connection_id, mapping).await;
     let sync = caller.ended(&created.sync.unwrap().sync_id, PATIENCE).await;
+    assert!(proxy.device_pages() >= BY_THE_TEST + nth);
+    (sandbox, sync)
+}
 
+#[tokio::test]
+async fn rule_2_a_page_that_is_empty_by_mistake_is_no_end() {
+    let (sandbox, sync) = import_behind(Instead::Empty, 2).await;
     assert_succeeded(&sync);
-    assert!(proxy.device_pages() >= 4, "the empty page was served");
     assert_each_device_once(&sandbox).await;
+}
+
+#[tokio::test]
+async fn rule_2_a_page_that_is_answered_with_another_one_leaves_no_gap_that_is_not_told() {
+    for (nth, offset) in [(1, 299), (2, 0), (2, 598), (3, 299)] {
+        let (sandbox, sync) = import_behind(Instead::PageAt(offset), nth).await;
+        let there = sandbox.records().await.len();
+        let told = sync.error.as_ref().is_some_and(|error| error.reason == "READ_INCOMPLETE");
+        assert!(
+            there == 700 || told,
+            "page {nth} was that at {offset}: {there} of 700 devices are there, and {sync:#?}"
+        );
+    }
 }

@@ -9,6 +9,10 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
+/// Devices that may come before the cursor while a fleet is read: the next read has them. A larger gap is a page that was
+/// never seen.
+const MOST_ARRIVALS: u64 = 50;
+
 /// How often a read steps back before it counts as incomplete (rule 2).
 const MOST_STEPS_BACK: u32 = 5;
 /// The page that is needed next and those read ahead (rule 2).
@@ -197,6 +201,13 @@ impl Crawl {
 
     fn end(&mut self, offset: u64, ids: &[&str], total: Option<u64>) -> Taken {
         let listed = offset + ids.len() as u64;
+        let missed = listed.saturating_sub(self.received);
+        if missed > MOST_ARRIVALS && self.flaw.is_none() {
+            self.flaw = Some(format!(
+                "Kandji lists {listed} devices, of which {missed} were on no page that was read: a page was answered with \
+                 another one's content"
+            ));
+        }
         if let Some(total) = total.filter(|total| *total > listed)
             && self.flaw.is_none()
         {

@@ -8,6 +8,15 @@ use axum::extract::Request;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+/// What comes instead of a page of devices.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Instead {
+    /// A page with nothing on it.
+    Empty,
+    /// The page at another offset.
+    PageAt(u64),
+}
+
 /// Passes everything on to Kandji, but for one call.
 pub(crate) struct Proxy {
     /// Where it listens, such as `http://127.0.0.1:40001`.
@@ -16,8 +25,8 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// Answers the `empty`-th call for a page of devices, counted from 1, with an empty page.
-    pub(crate) async fn start(kandji_url: &str, empty: u64) -> Self {
+    /// Answers the `nth` call for a page of devices, counted from 1, with something else.
+    pub(crate) async fn start(kandji_url: &str, nth: u64, instead: Instead) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("a bound address"));
         let device_pages = Arc::new(AtomicU64::new(0));
@@ -25,12 +34,17 @@ impl Proxy {
         let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
         let router = Router::new().fallback(move |request: Request| {
             let (http, kandji_url, pages) = (http.clone(), kandji_url.clone(), Arc::clone(&pages));
-            let path = request.uri().path_and_query().map_or("/", |it| it.as_str()).to_owned();
+            let mut path = request.uri().path_and_query().map_or("/", |it| it.as_str()).to_owned();
             let token = request.headers().get(header::AUTHORIZATION).cloned().expect("a token");
             let is_page = request.uri().path() == "/api/v1/devices";
             async move {
-                if is_page && pages.fetch_add(1, Ordering::Relaxed) + 1 == empty {
-                    return answer(StatusCode::OK, "[]".into());
+                if is_page && pages.fetch_add(1, Ordering::Relaxed) + 1 == nth {
+                    match instead {
+                        Instead::Empty => return answer(StatusCode::OK, "[]".into()),
+                        Instead::PageAt(offset) => {
+                            path = format!("/api/v1/devices?ordering=device_id&limit=300&offset={offset}");
+                        }
+                    }
                 }
                 let call = http.get(format!("{kandji_url}{path}"));
                 pass_on(call.header(header::AUTHORIZATION, token)).await
