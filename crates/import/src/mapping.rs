@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::SourceField;
+use crate::{Brake, Filter, OnFiltered, RemovalPolicy, SourceField};
 
 /// How old the last write of a `PASSENGER` pair may get: a day.
 pub const DEFAULT_PASSENGER_MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -73,8 +73,9 @@ pub struct Pair {
     pub date_format: Option<String>,
 }
 
-/// The part of a mapping that decides values. The identifier is not repeated in `pairs`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What a mapping says at one revision: which values go where, of which devices, and under which policies. The
+/// identifier is not repeated in `pairs`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MappingSpec {
     /// The identifier.
     pub identifier: IdentifierPair,
@@ -83,22 +84,49 @@ pub struct MappingSpec {
     /// How old the last write of a passenger may get. Serialised as whole seconds.
     #[serde(with = "seconds", default = "default_passenger_max_age")]
     pub passenger_max_age: Duration,
+    /// Which devices are imported.
+    #[serde(default, skip_serializing_if = "Filter::is_empty")]
+    pub filter: Filter,
+    /// What happens to the record of a device that no longer passes the filter.
+    #[serde(default)]
+    pub on_filtered: OnFiltered,
+    /// What happens to the record of a device that is gone.
+    #[serde(default)]
+    pub removal_policy: RemovalPolicy,
+    /// How much may change at once.
+    #[serde(default)]
+    pub brake: Brake,
+}
+
+impl MappingSpec {
+    /// All devices, with the policies that a mapping has when it names none.
+    pub fn new(identifier: IdentifierPair, pairs: Vec<Pair>) -> Self {
+        Self {
+            identifier,
+            pairs,
+            passenger_max_age: DEFAULT_PASSENGER_MAX_AGE,
+            filter: Filter::default(),
+            on_filtered: OnFiltered::default(),
+            removal_policy: RemovalPolicy::default(),
+            brake: Brake::default(),
+        }
+    }
 }
 
 fn default_passenger_max_age() -> Duration {
     DEFAULT_PASSENGER_MAX_AGE
 }
 
-mod seconds {
+pub(crate) mod seconds {
     use std::time::Duration;
 
     use serde::{Deserialize, Deserializer, Serializer};
 
-    pub(super) fn serialize<S: Serializer>(age: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(age: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_u64(age.as_secs())
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         u64::deserialize(deserializer).map(Duration::from_secs)
     }
 }
@@ -112,27 +140,35 @@ mod tests {
 
     #[test]
     fn a_spec_survives_json() {
-        let spec = MappingSpec {
-            identifier: IdentifierPair { source_field: SourceField::SerialNumber, column_id: "c0".into() },
-            pairs: vec![Pair {
-                source_field: SourceField::Tags,
-                column_id: "c1".into(),
-                write_rule: WriteRule::FillOnly,
-                tag_separator: Some(" | ".into()),
-                date_format: None,
-            }],
-            passenger_max_age: Duration::from_secs(90),
+        let pair = Pair {
+            source_field: SourceField::Tags,
+            column_id: "c1".into(),
+            write_rule: WriteRule::FillOnly,
+            tag_separator: Some(" | ".into()),
+            date_format: None,
         };
+        let identifier = IdentifierPair { source_field: SourceField::SerialNumber, column_id: "c0".into() };
+        let spec =
+            MappingSpec { passenger_max_age: Duration::from_secs(90), ..MappingSpec::new(identifier, vec![pair]) };
         let json = serde_json::to_value(&spec).unwrap();
         assert_eq!(
             json,
             json!({
                 "identifier": {"source_field": "serial_number", "column_id": "c0"},
                 "pairs": [{"source_field": "tags", "column_id": "c1", "write_rule": "FILL_ONLY", "tag_separator": " | "}],
-                "passenger_max_age": 90
+                "passenger_max_age": 90,
+                "on_filtered": "LEAVE",
+                "removal_policy": {"action": "LEAVE", "min_absence": 3600},
+                "brake": {"max_percent": 10, "min_count": 10}
             })
         );
-        assert_eq!(serde_json::from_value::<MappingSpec>(json).unwrap(), spec);
+        assert_eq!(serde_json::from_value::<MappingSpec>(json.clone()).unwrap(), spec);
+        // As the first version wrote it, without policies.
+        let mut older = json;
+        for policy in ["on_filtered", "removal_policy", "brake"] {
+            older.as_object_mut().unwrap().remove(policy);
+        }
+        assert_eq!(serde_json::from_value::<MappingSpec>(older).unwrap(), spec);
     }
 
     #[test]

@@ -63,7 +63,7 @@ pub(crate) fn read(violations: &mut Violations, mapping: proto::Mapping) -> Mapp
     MappingInput {
         display_name: mapping.display_name.trim().to_owned(),
         collection_id: mapping.collection_id,
-        spec: identifier.map(|identifier| MappingSpec { identifier, pairs, passenger_max_age }),
+        spec: identifier.map(|identifier| MappingSpec { passenger_max_age, ..MappingSpec::new(identifier, pairs) }),
         pair_positions,
         interval,
         full_sync_every,

@@ -3,7 +3,7 @@
 use rstest::rstest;
 
 use super::*;
-use crate::{DEFAULT_PASSENGER_MAX_AGE, IdentifierPair};
+use crate::IdentifierPair;
 
 fn column(id: &str, column_type: ColumnType) -> Column {
     Column { unique: Some(id == "serial"), ..crate::support::column(id, column_type) }
@@ -34,11 +34,7 @@ fn pair(source_field: SourceField, column_id: &str) -> Pair {
 }
 
 fn spec(pairs: Vec<Pair>) -> MappingSpec {
-    MappingSpec {
-        identifier: IdentifierPair { source_field: SourceField::SerialNumber, column_id: "serial".into() },
-        pairs,
-        passenger_max_age: DEFAULT_PASSENGER_MAX_AGE,
-    }
+    MappingSpec::new(IdentifierPair { source_field: SourceField::SerialNumber, column_id: "serial".into() }, pairs)
 }
 
 fn brief(findings: &[Finding]) -> Vec<(&str, &str)> {
@@ -77,6 +73,7 @@ fn everything_wrong_is_told_at_once_with_its_path() {
             pair(SourceField::Platform, ""),
         ],
         passenger_max_age: Duration::ZERO,
+        ..spec(Vec::new())
     };
     assert_eq!(
         brief(&check(&bad, &all).violations),

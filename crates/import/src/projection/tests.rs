@@ -7,7 +7,7 @@ use serde_json::json;
 use super::*;
 use crate::SourceField;
 use crate::support::{Device, column};
-use crate::{DEFAULT_PASSENGER_MAX_AGE, IdentifierPair, Pair};
+use crate::{IdentifierPair, Pair};
 
 fn pair(source_field: SourceField, column_id: &str) -> Pair {
     Pair {
@@ -36,9 +36,9 @@ fn columns() -> Vec<Column> {
 }
 
 fn spec() -> MappingSpec {
-    MappingSpec {
-        identifier: IdentifierPair { source_field: SourceField::SerialNumber, column_id: "serial".into() },
-        pairs: vec![
+    MappingSpec::new(
+        IdentifierPair { source_field: SourceField::SerialNumber, column_id: "serial".into() },
+        vec![
             pair(SourceField::Model, "model"),
             pair(SourceField::AssetTag, "tag"),
             pair(SourceField::IsMissing, "missing"),
@@ -48,8 +48,7 @@ fn spec() -> MappingSpec {
             pair(SourceField::Tags, "tags_too"),
             pair(SourceField::LastCheckIn, "seen"),
         ],
-        passenger_max_age: DEFAULT_PASSENGER_MAX_AGE,
-    }
+    )
 }
 
 fn text(text: &'static str) -> SourceValue<'static> {

@@ -41,4 +41,14 @@ pub mod flag {
     pub const QUARANTINED: i64 = 4;
     /// Rejected last time for a reason that is looked at anew in each sync.
     pub const REJECTED: i64 = 8;
+    /// Kandji lists the device with `is_removed`.
+    pub const REMOVED: i64 = 16;
+    /// The mapping's filter leaves the device out.
+    pub const FILTERED: i64 = 32;
+    /// The removal policy has marked the record (rule 10).
+    pub const MARKED: i64 = 64;
+    /// Asset Panda has said that the record is deleted; the brake holds its making anew (rule 11).
+    pub const MISSING: i64 = 128;
+    /// Gone, and left as it is: the policy deletes only records that we created, and it has been listed (rule 10).
+    pub const LEFT: i64 = 256;
 }

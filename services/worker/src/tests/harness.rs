@@ -167,12 +167,9 @@ async fn connect(store: &Store, tenant: &Tenant, sandbox: &Sandbox, mapped: impl
         verified: true,
     };
     let column = |field: SourceField| ready.columns[field.display_name()].clone();
-    let spec = MappingSpec {
-        identifier: IdentifierPair {
-            source_field: SourceField::SerialNumber,
-            column_id: column(SourceField::SerialNumber),
-        },
-        pairs: SourceField::ALL
+    let spec = MappingSpec::new(
+        IdentifierPair { source_field: SourceField::SerialNumber, column_id: column(SourceField::SerialNumber) },
+        SourceField::ALL
             .into_iter()
             .filter(|field| *field != SourceField::SerialNumber && mapped(*field))
             .map(|field| Pair {
@@ -183,8 +180,7 @@ async fn connect(store: &Store, tenant: &Tenant, sandbox: &Sandbox, mapped: impl
                 date_format: None,
             })
             .collect(),
-        passenger_max_age: Duration::from_secs(86_400),
-    };
+    );
     let mapping = NewMapping {
         mapping_id: MappingId::new(now),
         connection_id: connection.connection_id,

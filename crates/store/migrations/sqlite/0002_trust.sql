@@ -1,0 +1,82 @@
+-- What the rules on removal, the brake, set times, plans that are applied as shown, and alerts need. Only additions: a
+-- program of the version before runs on this schema too.
+
+-- When the first complete read began that a linked device was absent from; unset while it is there.
+-- links.flags has further bits: 16 listed as removed, 32 filtered, 64 marked by the policy, 128 record known to be
+-- deleted, 256 gone and left.
+ALTER TABLE links ADD COLUMN absent_since BIGINT;
+
+ALTER TABLE mappings ADD COLUMN cron_expression TEXT; -- set times, instead of interval_ms
+ALTER TABLE mappings ADD COLUMN cron_time_zone TEXT;
+ALTER TABLE mappings ADD COLUMN held_digest TEXT;     -- stands for the rows in held_changes; unset: nothing is held
+ALTER TABLE mappings ADD COLUMN held_since BIGINT;
+ALTER TABLE mappings ADD COLUMN health TEXT NOT NULL DEFAULT 'HEALTHY'; -- what alerts tell of: HEALTHY, FAILING, REJECTIONS, HELD
+
+ALTER TABLE syncs ADD COLUMN plan_of BLOB;         -- the dry run whose plan is to be applied
+ALTER TABLE syncs ADD COLUMN approved_digest TEXT; -- what the brake held and somebody approved; see approved_changes
+CREATE INDEX syncs_ended ON syncs (end_time) WHERE end_time IS NOT NULL;
+
+-- What one sync would do that the brake weighs, decided over the whole fleet before anything of it is sent.
+-- kind: REMOVAL, DELETED (a record deleted in Asset Panda would be made anew), CLEAR (of one column).
+-- step: 0 to weigh, 1 let through, 2 held, 3 sent, 4 done.
+CREATE TABLE brake_items (
+    sync_id   BLOB    NOT NULL REFERENCES syncs (sync_id),
+    kind      TEXT    NOT NULL,
+    device_id TEXT    NOT NULL,
+    column_id TEXT    NOT NULL DEFAULT '',
+    tenant    TEXT    NOT NULL,
+    record_id TEXT,
+    step      INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (sync_id, kind, device_id, column_id)
+) WITHOUT ROWID;
+CREATE INDEX brake_items_step ON brake_items (sync_id, kind, step, device_id);
+
+-- What the brake holds of a mapping, as its latest sync worked it out.
+CREATE TABLE held_changes (
+    mapping_id BLOB NOT NULL REFERENCES mappings (mapping_id),
+    kind       TEXT NOT NULL,
+    device_id  TEXT NOT NULL,
+    column_id  TEXT NOT NULL DEFAULT '',
+    tenant     TEXT NOT NULL,
+    record_id  TEXT,
+    PRIMARY KEY (mapping_id, kind, device_id, column_id)
+) WITHOUT ROWID;
+
+-- What was held when somebody approved it: the sync that was queued for it lets this through, and nothing more.
+CREATE TABLE approved_changes (
+    sync_id   BLOB NOT NULL REFERENCES syncs (sync_id),
+    kind      TEXT NOT NULL,
+    device_id TEXT NOT NULL,
+    column_id TEXT NOT NULL DEFAULT '',
+    tenant    TEXT NOT NULL,
+    PRIMARY KEY (sync_id, kind, device_id, column_id)
+) WITHOUT ROWID;
+
+-- Where a tenant's alerts go.
+CREATE TABLE alert_targets (
+    tenant      TEXT    NOT NULL PRIMARY KEY,
+    url         TEXT    NOT NULL,
+    secret      BLOB    NOT NULL, -- sealed: the key of the signature
+    secret_hint TEXT    NOT NULL,
+    enabled     BOOLEAN NOT NULL,
+    create_time BIGINT  NOT NULL,
+    update_time BIGINT  NOT NULL,
+    version     BIGINT  NOT NULL DEFAULT 1
+);
+
+-- Alerts to deliver, at least once: written with the change of health they tell of.
+CREATE TABLE alerts (
+    alert_id        BLOB   NOT NULL PRIMARY KEY,
+    tenant          TEXT   NOT NULL,
+    mapping_id      BLOB,
+    kind            TEXT   NOT NULL,
+    body            TEXT   NOT NULL, -- JSON, as it is sent
+    attempts        BIGINT NOT NULL DEFAULT 0,
+    next_try_time   BIGINT NOT NULL, -- also a lease: moved ahead by whoever delivers it
+    create_time     BIGINT NOT NULL,
+    delivered_time  BIGINT,
+    gave_up_time    BIGINT,
+    last_error      TEXT
+);
+CREATE INDEX alerts_due ON alerts (next_try_time) WHERE delivered_time IS NULL AND gave_up_time IS NULL;
+CREATE INDEX alerts_tenant ON alerts (tenant, alert_id);
