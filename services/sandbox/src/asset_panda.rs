@@ -1,9 +1,6 @@
 //! The Asset Panda Pro stand-in (asset-panda-pro-api.md).
 
-mod defaults;
-mod model;
 mod read;
-mod records;
 mod route;
 mod search;
 mod value;
@@ -23,13 +20,11 @@ use url::form_urlencoded;
 
 use crate::answer::{Answer, Outcome, conclude};
 use crate::faults::{AssetPandaFaults, FaultBox, Faults, LostAs};
+use crate::panda::{Collection, Column};
 use crate::server::Connection;
 use crate::traffic::{Api, Operation, Violation};
 use crate::world::World;
 use route::Route;
-
-pub(crate) use defaults::panda;
-pub(crate) use model::{Collection, Column, Panda};
 
 /// The largest body that is read.
 const BODY_BYTES: usize = 8 << 20;

@@ -4,6 +4,7 @@ mod change;
 mod directory;
 mod edit;
 mod generate;
+mod generated;
 mod hash;
 mod people;
 mod pools;
@@ -27,7 +28,8 @@ pub(crate) use render::Style;
 
 use crate::json::Object;
 use change::Change;
-use generate::{Generated, device_id, index_of};
+use generate::{device_id, index_of};
+use generated::Generated;
 use people::Person;
 use pools::BLUEPRINTS;
 

@@ -13,6 +13,7 @@ mod fleet;
 mod json;
 mod kandji;
 mod limits;
+mod panda;
 mod ready;
 mod sandbox;
 mod server;

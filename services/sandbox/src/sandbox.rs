@@ -10,7 +10,7 @@ use crate::faults::Faults;
 use crate::fleet::{Fleet, FleetSpec};
 use crate::ready::Ready;
 use crate::world::{Credentials, World};
-use crate::{asset_panda, control, kandji, server};
+use crate::{asset_panda, control, kandji, panda, server};
 
 /// How a sandbox is to be.
 #[derive(Clone, Debug)]
@@ -71,7 +71,7 @@ impl Sandbox {
         let kandji_listener = server::bind(config.kandji_listen, allow).await?;
         let panda_listener = server::bind(config.asset_panda_listen, allow).await?;
         let control_listener = server::bind(config.control_listen, allow).await?;
-        let panda = asset_panda::panda(config.modules);
+        let panda = panda::panda(config.modules);
         let itam = &panda.collections[0];
         let ready = Arc::new(Ready {
             kandji_url: format!("http://{}", kandji_listener.local_addr()?),

@@ -6,10 +6,10 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::asset_panda::Panda;
 use crate::faults::{FaultBox, Faults};
 use crate::fleet::Fleet;
 use crate::limits::{FixedWindows, SlidingWindow};
+use crate::panda::Panda;
 use crate::traffic::Traffic;
 
 /// What a client of the stand-ins needs. They are no secrets: they open nothing but a sandbox.

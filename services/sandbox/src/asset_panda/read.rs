@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::model::Panda;
 use super::route::Route;
 use super::{refused, search};
 use crate::answer::Answer;
 use crate::faults::AssetPandaFaults;
+use crate::panda::Panda;
 use crate::world::World;
 
 pub(super) fn answer(

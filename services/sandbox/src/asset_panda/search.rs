@@ -3,12 +3,11 @@
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use super::model::Collection;
-use super::records::cells;
 use super::{Scope, refused, value};
 use crate::answer::Answer;
 use crate::faults::AssetPandaFaults;
 use crate::json::plain_text;
+use crate::panda::{Collection, cells};
 
 /// How far into the results paging reaches.
 const WINDOW: u64 = 10_000;

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde_json::{Value, json};
 
-use super::model::{Column, ulid_like};
 use crate::faults::{AssetPandaFaults, ClearAccepts};
+use crate::panda::{Column, ulid_like};
 
 /// Turns what was sent into what is kept; null means cleared. The error is the row's message.
 pub(super) fn accept(column: &Column, sent: &Value, faults: &AssetPandaFaults) -> Result<Value, String> {

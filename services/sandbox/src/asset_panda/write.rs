@@ -62,7 +62,7 @@ pub(super) fn write(scope: &mut Scope<'_>, operation: Operation, body: &Value) -
 
 fn create(scope: &mut Scope<'_>, row: &Value) -> RowResult {
     let change = check(scope, Operation::Create, row)?;
-    let missing = |(at, column): (usize, &super::model::Column)| {
+    let missing = |(at, column): (usize, &crate::panda::Column)| {
         let set = change.values.iter().any(|(position, _)| *position == at);
         (column.is_required && !column.deleted && !set).then(|| format!("{} is required", column.display_name))
     };
@@ -85,7 +85,7 @@ fn update(scope: &mut Scope<'_>, row: &Value) -> RowResult {
         return Err("recordId is required".to_owned());
     };
     let records = &mut scope.collection.records;
-    let mut values = records.get(at).map(super::records::Record::values).unwrap_or_default();
+    let mut values = records.get(at).map(crate::panda::Record::values).unwrap_or_default();
     values.resize(scope.collection.columns.len(), Value::Null);
     for (position, value) in change.values {
         values[position] = value;

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Refusal, Reply, read};
-use crate::asset_panda::{Collection, Column, Panda};
+use crate::panda::{Collection, Column, Panda};
 use crate::world::World;
 
 /// Which collection a call means: an id or a display name; ITAM if it says nothing.

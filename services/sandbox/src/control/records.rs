@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::columns::collection;
 use super::{Refusal, Reply, read};
-use crate::asset_panda::{Collection, Panda};
+use crate::panda::{Collection, Panda};
 use crate::world::World;
 
 /// How many duplicated values a summary names.

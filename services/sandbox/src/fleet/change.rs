@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::generate::Generated;
+use super::generated::Generated;
 use super::hash::mix;
 use super::people::BLOCK_USERS;
 use super::pools::BLUEPRINTS;

@@ -6,7 +6,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::change::{Change, ChangedKey, shift_time};
-use super::generate::{FleetSpec, Generated};
+use super::generate::FleetSpec;
+use super::generated::Generated;
 use super::people::Person;
 use super::{Fleet, Raw, Slot, Style};
 use crate::faults::Place;

@@ -3,7 +3,7 @@
 use crate::faults::KandjiFaults;
 use crate::json::{Object, push_string};
 
-use super::generate::Generated;
+use super::generated::Generated;
 use super::people::Person;
 use super::pools::BLUEPRINTS;
 use super::time::{Form, push_time};

@@ -75,7 +75,7 @@ impl Collection {
         self.position(name).or_else(|| self.columns.iter().position(|column| column.display_name == name))
     }
 
-    pub(super) fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         json!({
             "id": self.id,
             "displayName": self.display_name,
@@ -131,7 +131,7 @@ impl Column {
     }
 
     /// Why nothing can be written here, if so.
-    pub(super) fn refuses_writes(&self) -> Option<String> {
+    pub(crate) fn refuses_writes(&self) -> Option<String> {
         if self.deleted {
             Some(format!("{} does not exist", self.display_name))
         } else if self.references.is_some() {
