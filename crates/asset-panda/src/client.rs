@@ -131,15 +131,7 @@ impl AssetPandaClient {
         if body.is_some() {
             headers.push((header::CONTENT_TYPE, json()));
         }
-        let call = Call {
-            method,
-            url,
-            policy: &self.shared.policy,
-            headers,
-            body,
-            retry,
-            permit: self.shared.permit.as_ref(),
-        };
+        let call = Call { method, url, policy: &self.shared.policy, headers, body, retry, permit: &self.shared.permit };
         self.shared.http.send(call).await
     }
 }

@@ -76,7 +76,7 @@ impl KandjiClient {
             headers: vec![(header::AUTHORIZATION, self.authorization.clone())],
             body: None,
             retry: Retry::Idempotent,
-            permit: &*self.permit,
+            permit: &self.permit,
         };
         self.http.send(call).await
     }

@@ -1,5 +1,6 @@
 //! The send loop.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use tracing::Instrument;
 use url::Url;
 
 use crate::attempt::attempt;
+use crate::body::AskingBody;
 use crate::hosts::is_loopback;
 use crate::pause::Pauses;
 use crate::redact::Redactor;
@@ -48,8 +50,8 @@ pub struct Call<'a> {
     pub body: Option<Bytes>,
     /// Whether it may be sent more than once.
     pub retry: Retry,
-    /// Asked before each attempt.
-    pub permit: &'a dyn Permit,
+    /// Asked before each attempt, and again when its body is taken.
+    pub permit: &'a Arc<dyn Permit>,
 }
 
 /// Whether a call may be sent more than once.
@@ -126,8 +128,9 @@ impl Outbound {
             }
             let mut request = reqwest::Request::new(call.method.clone(), call.url.clone());
             *request.headers_mut() = headers.clone();
-            *request.body_mut() = call.body.clone().map(Into::into);
-            let error = match attempt(http, request, &self.settings, call.permit, target, redactor).await {
+            let body = call.body.clone().map(|bytes| AskingBody::new(bytes, Arc::clone(call.permit)));
+            *request.body_mut() = body.map(reqwest::Body::wrap);
+            let error = match attempt(http, request, &self.settings, &**call.permit, target, redactor).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use crate::body::Withheld;
 use crate::resolve::DnsFault;
 use crate::{Effect, ErrorKind, SendError};
 
@@ -9,6 +10,9 @@ use crate::{Effect, ErrorKind, SendError};
 pub(crate) fn transport(error: reqwest::Error) -> SendError {
     // The URL goes first: its query must not reach a message.
     let error = error.without_url();
+    if let Some(Withheld(denied)) = chain(&error).find_map(|error| error.downcast_ref()) {
+        return SendError::denied(denied.clone());
+    }
     let before_request = error.is_connect();
     let kind = if found::<DnsFault>(&error) {
         ErrorKind::Dns

@@ -9,6 +9,7 @@
 
 mod answer;
 mod attempt;
+mod body;
 mod client;
 mod error;
 mod fault;

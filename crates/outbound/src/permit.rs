@@ -10,6 +10,10 @@ pub trait Permit: Send + Sync {
     /// Returns when one attempt may leave now, or says why it may not.
     async fn acquire(&self) -> Result<(), Denied>;
 
+    /// Whether the leave that was given still stands: asked when the connection takes the body, as the last thing before
+    /// its bytes leave. It takes nothing from the budget.
+    fn still_stands(&self) -> Result<(), Denied>;
+
     /// Told what each answer (of any status) said about the rate limit.
     fn observe(&self, signal: &RateSignal);
 }
@@ -38,6 +42,10 @@ pub struct Unlimited;
 #[async_trait::async_trait]
 impl Permit for Unlimited {
     async fn acquire(&self) -> Result<(), Denied> {
+        Ok(())
+    }
+
+    fn still_stands(&self) -> Result<(), Denied> {
         Ok(())
     }
 

@@ -2,8 +2,8 @@
 
 use pandaport_outbound::Denied;
 
-/// Asked right before each attempt leaves, after any wait for the budget. A worker puts its deadline, its fence and
-/// its shutdown behind it.
+/// Asked right before each attempt leaves, after any wait for the budget, and again when its bytes do. A worker puts its
+/// deadline, its fence and its shutdown behind it.
 pub trait Guard: Send + Sync {
     /// Whether an attempt may still leave now.
     ///

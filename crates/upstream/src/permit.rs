@@ -34,6 +34,10 @@ impl Permit for CallPermit {
         Ok(())
     }
 
+    fn still_stands(&self) -> Result<(), Denied> {
+        self.ask_guard()
+    }
+
     fn observe(&self, signal: &RateSignal) {
         self.budget.observe(signal);
     }

@@ -158,8 +158,9 @@ impl Traffic {
 
     /// Takes note of a call as it comes in.
     pub(crate) fn arrive(&self, api: Api, method: &str, template: &'static str, path: &str) -> Call<'_> {
-        let at = self.start.elapsed();
         let mut inner = self.inner();
+        // Read with the lock held: arrivals stand in the order of their times.
+        let at = self.start.elapsed();
         let id = inner.next_id;
         inner.next_id += 1;
         let micros = u64::try_from(at.as_micros()).unwrap_or(u64::MAX);

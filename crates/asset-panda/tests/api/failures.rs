@@ -67,6 +67,10 @@ impl Permit for NothingLeft {
         Err(Denied::BudgetEmpty { retry_after: Duration::from_secs(40) })
     }
 
+    fn still_stands(&self) -> Result<(), Denied> {
+        Ok(())
+    }
+
     fn observe(&self, _signal: &RateSignal) {}
 }
 

@@ -1,8 +1,8 @@
 //! Bodies: limits, compression, JSON that is none; and connections that are reused.
 
-use pandaport_outbound::{Call, Effect, ErrorKind, HttpSettings, Method, Outbound, Retry, Unlimited};
+use pandaport_outbound::{Call, Effect, ErrorKind, HttpSettings, Method, Outbound, Retry};
 
-use crate::support::{Ask, Line, Server, answer, policy, quick};
+use crate::support::{Ask, Line, Server, answer, policy, quick, unlimited};
 
 /// `{"ok":true}`, as gzip writes it.
 const OK_GZIPPED: &[u8] = &[
@@ -99,7 +99,7 @@ async fn connections_are_reused() {
             headers: vec![],
             body: None,
             retry: Retry::Idempotent,
-            permit: &Unlimited,
+            permit: &unlimited(),
         };
         outbound.send(call).await.unwrap();
     }

@@ -7,7 +7,7 @@ use pandaport_outbound::{Answer, HostPolicy, HttpSettings, Method, SendError};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::support::{Ask, Line, Server, TOKEN, answer, quick};
+use crate::support::{Ask, Line, Server, TOKEN, answer, quick, unlimited};
 
 const BODY: &str = r#"{"note":"body-that-stays-private"}"#;
 
@@ -109,7 +109,7 @@ async fn a_token_that_no_header_can_carry_is_refused_without_being_shown() {
             headers: vec![(pandaport_outbound::header::AUTHORIZATION, format!("Bearer {TOKEN}\nX: y").into())],
             body: None,
             retry: pandaport_outbound::Retry::Idempotent,
-            permit: &pandaport_outbound::Unlimited,
+            permit: &unlimited(),
         })
         .await
         .unwrap_err();

@@ -143,21 +143,21 @@ pub(crate) fn policy(address: SocketAddr) -> HostPolicy {
 }
 
 /// How a test call differs from a plain idempotent GET.
-pub(crate) struct Ask<'a> {
+pub(crate) struct Ask {
     pub(crate) settings: HttpSettings,
     pub(crate) retry: Retry,
-    pub(crate) permit: &'a dyn Permit,
+    pub(crate) permit: Arc<dyn Permit>,
     pub(crate) method: Method,
     pub(crate) body: Option<&'static str>,
 }
 
-impl Default for Ask<'_> {
+impl Default for Ask {
     fn default() -> Self {
-        Self { settings: quick(), retry: Retry::Idempotent, permit: &Unlimited, method: Method::GET, body: None }
+        Self { settings: quick(), retry: Retry::Idempotent, permit: unlimited(), method: Method::GET, body: None }
     }
 }
 
-impl Ask<'_> {
+impl Ask {
     pub(crate) async fn of(self, server: &Server) -> Result<Answer, SendError> {
         self.at(server.url(), &policy(server.address)).await
     }
@@ -172,10 +172,15 @@ impl Ask<'_> {
                 headers: vec![(header::AUTHORIZATION, SecretString::from(format!("Bearer {TOKEN}")))],
                 body: self.body.map(|body| Bytes::from_static(body.as_bytes())),
                 retry: self.retry,
-                permit: self.permit,
+                permit: &self.permit,
             })
             .await
     }
+}
+
+/// Leave for everything.
+pub(crate) fn unlimited() -> Arc<dyn Permit> {
+    Arc::new(Unlimited)
 }
 
 /// Lets `left` attempts through, and remembers what it was told.
@@ -196,6 +201,10 @@ impl Permit for Counting {
     async fn acquire(&self) -> Result<(), Denied> {
         let left = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
         left.map(|_| ()).map_err(|_| self.then.clone())
+    }
+
+    fn still_stands(&self) -> Result<(), Denied> {
+        Ok(())
     }
 
     fn observe(&self, signal: &RateSignal) {
