@@ -89,8 +89,7 @@ async fn rule_7_a_worker_that_thaws_after_another_finished_its_sync_sends_nothin
     assert!(before < DEVICES, "it was to be frozen in the middle");
     let second = scene.installation.worker("worker-2").await;
     let sync = scene.caller.ended(&scene.import.sync.sync_id, PATIENCE).await;
-    assert_succeeded(&sync);
-    assert_eq!(counts(&sync), [DEVICES, DEVICES, 0, 0, 0, 0, 0]);
+    assert_all_made(&sync);
 
     scene.sandbox.forget_calls().await;
     scene.thaw().await;
@@ -117,13 +116,19 @@ async fn rule_7_a_worker_that_thaws_while_another_works_its_sync_spoils_nothing(
     scene.thaw().await;
 
     let sync = scene.caller.ended(&scene.import.sync.sync_id, PATIENCE).await;
-    assert_succeeded(&sync);
-    assert_eq!(counts(&sync), [DEVICES, DEVICES, 0, 0, 0, 0, 0]);
+    assert_all_made(&sync);
     assert_each_device_once(&scene.sandbox).await;
     let next = scene.caller.trigger(full(&scene.import.mapping_id)).await;
     let next = scene.caller.ended(&next.sync_id, PATIENCE).await;
     assert_eq!(counts(&next), [DEVICES, 0, 0, 0, DEVICES, 0, 0], "what is kept is what was written");
     drop(second);
+}
+
+/// A unique column needs but one look: what that one misses, because search lags, is sent again, refused, and found.
+fn assert_all_made(sync: &Sync) {
+    assert_succeeded(sync);
+    let [read, created, adopted, ..] = counts(sync);
+    assert_eq!((read, created + adopted), (DEVICES, DEVICES), "{sync:#?}");
 }
 
 fn counts_so_far(sync: &Sync) -> u32 {
