@@ -1,5 +1,7 @@
 //! Whether a mapping fits the columns of its collection.
 
+mod mark;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
@@ -129,6 +131,7 @@ pub fn check(spec: &MappingSpec, columns: &[Column]) -> Checked {
         }
     }
     check_passenger_age(&mut checked, spec);
+    mark::check(&mut checked, spec, columns);
     for column in columns {
         if column.required == Some(true) && !used.contains_key(column.id.as_str()) {
             let message = format!(

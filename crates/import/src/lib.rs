@@ -23,6 +23,7 @@ mod decide;
 mod duplicates;
 mod fingerprint;
 mod forms;
+mod given;
 mod identifier;
 mod mapping;
 mod number;
@@ -47,6 +48,7 @@ pub use decide::{Case, Decision, FoundRecord, LinkedCase, Mode, decide, needs_lo
 pub use duplicates::{Claim, Loser, Settled, settle, winner};
 pub use fingerprint::Fingerprint;
 pub use forms::{Form, Forms};
+pub use given::given_value;
 pub use identifier::{Identifier, identifier_key};
 pub use mapping::{DEFAULT_PASSENGER_MAX_AGE, DEFAULT_TAG_SEPARATOR, IdentifierPair, MappingSpec, Pair, WriteRule};
 pub use passenger::passenger_due;

@@ -65,6 +65,24 @@ fn value(json: serde_json::Value) -> prost_types::Value {
     prost_types::Value { kind: Some(kind) }
 }
 
+/// A value as a caller wrote it. Whole numbers come as doubles: they are whole again.
+pub(crate) fn json(value: prost_types::Value) -> serde_json::Value {
+    use prost_types::value::Kind;
+
+    match value.kind {
+        None | Some(Kind::NullValue(_)) => serde_json::Value::Null,
+        Some(Kind::BoolValue(it)) => it.into(),
+        Some(Kind::StringValue(it)) => it.into(),
+        // Every whole double up to 2^53 is exactly one i64.
+        Some(Kind::NumberValue(it)) if it.fract() == 0.0 && it.abs() <= 9_007_199_254_740_992.0 => (it as i64).into(),
+        Some(Kind::NumberValue(it)) => serde_json::Number::from_f64(it).map_or(serde_json::Value::Null, Into::into),
+        Some(Kind::ListValue(it)) => it.values.into_iter().map(json).collect(),
+        Some(Kind::StructValue(it)) => {
+            it.fields.into_iter().map(|(key, it)| (key, json(it))).collect::<serde_json::Map<_, _>>().into()
+        }
+    }
+}
+
 /// Whether an integer is below 2^53, up to where each has a double of its own.
 fn fits_a_double(number: &serde_json::Number) -> bool {
     number.as_i64().is_some_and(|it| it.unsigned_abs() <= 1 << 53)
@@ -93,6 +111,15 @@ mod tests {
         assert_eq!(value(json!(2.5)).kind, Some(Kind::NumberValue(2.5)));
         let large = 9_007_199_254_740_993_u64;
         assert_eq!(value(json!(large)).kind, Some(Kind::StringValue(large.to_string())));
+    }
+
+    #[test]
+    fn values_of_callers_come_back_as_they_went() {
+        for given in
+            [json!(null), json!(true), json!("x"), json!(5), json!(-2.5), json!(["a", 1]), json!({"a": [false]})]
+        {
+            assert_eq!(super::json(value(given.clone())), given);
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod mapping_input;
 mod mappings;
 mod metrics;
 mod paging;
+mod policy_input;
 mod reason;
 mod records;
 mod requests;

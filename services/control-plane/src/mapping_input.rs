@@ -5,8 +5,8 @@ use std::time::Duration;
 use pandaport_api::v1 as proto;
 use pandaport_import::{DEFAULT_PASSENGER_MAX_AGE, IdentifierPair, MappingSpec, Pair, SourceField, WriteRule};
 
-use crate::convert;
 use crate::validate::{MAX_FOREIGN_ID, Violations};
+use crate::{convert, policy_input};
 
 const MAX_NAME: usize = 200;
 const MAX_PAIRS: usize = 200;
@@ -45,7 +45,10 @@ pub(crate) fn read(violations: &mut Violations, mapping: proto::Mapping) -> Mapp
     );
     let full_sync_every =
         violations.duration("mapping.full_sync_every", mapping.full_sync_every.as_ref(), 7 * DAY, HOUR, 366 * DAY);
-    refuse_what_is_not_built(violations, &mapping);
+    let filter = policy_input::filter(violations, mapping.filter);
+    let on_filtered = policy_input::on_filtered(violations, mapping.on_filtered);
+    let removal_policy = policy_input::removal_policy(violations, mapping.removal_policy);
+    let brake = policy_input::brake(violations, mapping.brake);
     let interval = interval(violations, mapping.schedule);
     let identifier = identifier(violations, mapping.identifier);
 
@@ -63,7 +66,15 @@ pub(crate) fn read(violations: &mut Violations, mapping: proto::Mapping) -> Mapp
     MappingInput {
         display_name: mapping.display_name.trim().to_owned(),
         collection_id: mapping.collection_id,
-        spec: identifier.map(|identifier| MappingSpec { passenger_max_age, ..MappingSpec::new(identifier, pairs) }),
+        spec: identifier.map(|identifier| MappingSpec {
+            identifier,
+            pairs,
+            passenger_max_age,
+            filter,
+            on_filtered,
+            removal_policy,
+            brake,
+        }),
         pair_positions,
         interval,
         full_sync_every,
@@ -126,33 +137,11 @@ fn interval(violations: &mut Violations, schedule: Option<proto::Schedule>) -> O
     }
 }
 
-/// Rules that a later version has. A field that asks for the default asks for nothing new.
-fn refuse_what_is_not_built(violations: &mut Violations, mapping: &proto::Mapping) {
-    if mapping.filter.as_ref().is_some_and(|filter| *filter != proto::Filter::default()) {
-        violations.not_built("mapping.filter", "Filters are not part of this version yet: all devices are imported.");
-    }
-    match violations.choice::<proto::OnFiltered>("mapping.on_filtered", mapping.on_filtered) {
-        None | Some(proto::OnFiltered::Unspecified | proto::OnFiltered::Leave) => {}
-        Some(_) => violations.not_built("mapping.on_filtered", "Filters are not part of this version yet; only LEAVE."),
-    }
-    if let Some(policy) = &mapping.removal_policy {
-        let action = violations.choice::<proto::RemovalAction>("mapping.removal_policy.action", policy.action);
-        let leave = matches!(action, None | Some(proto::RemovalAction::Unspecified | proto::RemovalAction::Leave));
-        let details = proto::RemovalPolicy { action: 0, ..policy.clone() } != proto::RemovalPolicy::default();
-        if !leave || details {
-            let message =
-                "Removal policies are not part of this version yet: records of devices that are gone are left.";
-            violations.not_built("mapping.removal_policy", message);
-        }
-    }
-    if mapping.brake.as_ref().is_some_and(|brake| *brake != proto::Brake::default()) {
-        violations.not_built("mapping.brake", "The brake is not part of this version yet.");
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use pandaport_import::{OnFiltered, RemovalAction};
 
     use super::*;
 
@@ -230,36 +219,19 @@ mod tests {
     }
 
     #[test]
-    fn rules_that_are_not_built_are_refused_and_their_defaults_are_not() {
+    fn policies_become_part_of_the_spec() {
         let mut mapping = good();
         mapping.filter = Some(proto::Filter { exclude_removed: true, ..Default::default() });
         mapping.on_filtered = proto::OnFiltered::AsRemoved.into();
         mapping.removal_policy =
             Some(proto::RemovalPolicy { action: proto::RemovalAction::Delete.into(), ..Default::default() });
-        mapping.brake = Some(proto::Brake { max_percent: Some(10), min_count: None });
-        let cron = proto::CronSchedule { expression: "0 6 * * *".into(), time_zone: String::new() };
-        mapping.schedule = Some(proto::Schedule { kind: Some(proto::schedule::Kind::Cron(cron)) });
-        let (_, found) = read_it(mapping);
-        let fields: Vec<_> = found.iter().map(|it| it.0.as_str()).collect();
-        assert_eq!(
-            fields,
-            [
-                "mapping.filter",
-                "mapping.on_filtered",
-                "mapping.removal_policy",
-                "mapping.brake",
-                "mapping.schedule.cron"
-            ]
-        );
-        assert!(found.iter().all(|it| it.1));
-
-        let mut mapping = good();
-        mapping.filter = Some(proto::Filter::default());
-        mapping.on_filtered = proto::OnFiltered::Leave.into();
-        mapping.removal_policy =
-            Some(proto::RemovalPolicy { action: proto::RemovalAction::Leave.into(), ..Default::default() });
-        mapping.brake = Some(proto::Brake::default());
-        let (_, found) = read_it(mapping);
+        mapping.brake = Some(proto::Brake { max_percent: Some(5), min_count: None });
+        let (input, found) = read_it(mapping);
         assert!(found.is_empty(), "{found:?}");
+        let spec = input.spec.unwrap();
+        assert!(spec.filter.exclude_removed);
+        assert_eq!(spec.on_filtered, OnFiltered::AsRemoved);
+        assert_eq!(spec.removal_policy.action, RemovalAction::Delete);
+        assert_eq!((spec.brake.max_percent, spec.brake.min_count), (5, 10));
     }
 }

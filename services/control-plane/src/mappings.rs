@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pandaport_api::v1 as proto;
 use pandaport_asset_panda::ScopedClient;
-use pandaport_import::{CheckReason, Column, Finding, MappingSpec, SourceField, WriteRule, check};
+use pandaport_import::{CheckReason, Column, Finding, MappingSpec, RemovalAction, SourceField, WriteRule, check};
 use pandaport_outbound::ErrorKind;
 use pandaport_store::connections::{self, Connection};
 use pandaport_store::mappings::{self, Mapping, MappingState, NewMapping};
@@ -21,7 +21,7 @@ use crate::requests::Repeatable;
 use crate::syncs::verified;
 use crate::uniqueness::{self, Seen};
 use crate::validate::Violations;
-use crate::{convert, reason};
+use crate::{convert, policy_input, reason};
 
 const IDENTIFIER_COLUMN: &str = "mapping.identifier.column_id";
 /// The part of Asset Panda's budget that PASSENGER columns alone may use (rule 9), and the rows of one call.
@@ -73,7 +73,7 @@ impl ControlPlane {
             Err(_) if !violations.is_empty() => return Err(violations.check().err().unwrap_or_default().into()),
             Err(error) => return Err(error),
         };
-        let Some(spec) = &input.spec else {
+        let Some(mut spec) = input.spec.clone() else {
             return Err(violations.check().err().unwrap_or_default().into());
         };
         if violations.names("mapping.collection_id") {
@@ -84,10 +84,12 @@ impl ControlPlane {
         let scoped = clients.scoped()?;
         require_collection(scoped, &input.collection_id).await?;
         let columns = import_columns(columns(scoped, &input.collection_id).await?);
-        let mut warnings = checked(&mut violations, &input, spec, &columns);
+        let mut warnings = checked(&mut violations, &input, &spec, &columns);
         violations.check()?;
-        warnings.extend(self.look_at_identifier(scoped, &input.collection_id, spec, &columns).await?);
-        warnings.extend(self.look_at_kandji(&clients, spec).await);
+        policy_input::in_written_form(&mut spec.removal_policy.action, &columns);
+        warnings.extend(self.look_at_identifier(scoped, &input.collection_id, &spec, &columns).await?);
+        warnings.extend(look_at_records(scoped, &input.collection_id, &spec).await);
+        warnings.extend(self.look_at_kandji(&clients, &spec).await);
         clients.release().await;
 
         let now = Micros::now();
@@ -98,7 +100,7 @@ impl ControlPlane {
             external_entity: "DEVICES".to_owned(),
             collection_id: input.collection_id.clone(),
             collection_key: format!("{}/{}", connection.asset_panda_base_url, input.collection_id),
-            spec: stored_spec(spec)?,
+            spec: stored_spec(&spec)?,
             state: if paused { MappingState::Paused } else { MappingState::Active },
             interval: input.interval,
             full_sync_every: input.full_sync_every,
@@ -281,6 +283,27 @@ impl ControlPlane {
         };
         convert::mapping(row, &spec, last_sync)
     }
+}
+
+/// DELETE removes what the import created. Where the collection holds records before it, that is less than its name says.
+async fn look_at_records(scoped: &ScopedClient, collection_id: &str, spec: &MappingSpec) -> Option<proto::Warning> {
+    if spec.removal_policy.action != RemovalAction::Delete {
+        return None;
+    }
+    let found = scoped.sample(collection_id, &spec.identifier.column_id, 0, 1).await.ok()?;
+    let held = match found.total {
+        _ if found.records.is_empty() => return None,
+        Some(total) => format!("{total} records"),
+        None => "records".to_owned(),
+    };
+    Some(proto::Warning {
+        field: "mapping.removal_policy.action".to_owned(),
+        reason: reason::ADOPTED_STAY.to_owned(),
+        message: format!(
+            "The collection holds {held} already. Only records that the import creates are ever deleted: one that it adopts is \
+             left, and listed, when its device is gone. Use MARK to have those tell."
+        ),
+    })
 }
 
 /// How many devices a fifth of a budget lets be written in the time that a passenger may be old; `None`: no limit.

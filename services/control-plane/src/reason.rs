@@ -24,6 +24,8 @@ pub(crate) const PERMISSION_MISSING: &str = "PERMISSION_MISSING";
 pub(crate) const RATE_LIMITED: &str = "RATE_LIMITED";
 pub(crate) const TLS_FAILED: &str = "TLS_FAILED";
 
+/// As a warning: records that are not the import's own are never deleted.
+pub(crate) const ADOPTED_STAY: &str = "ADOPTED_STAY";
 /// As a warning: the mapping asks for more calls than the budget has.
 pub(crate) const BUDGET: &str = "BUDGET";
 /// No worker is there to take a sync.

@@ -7,6 +7,7 @@ mod devices;
 mod endpoint;
 mod mappings;
 mod pair;
+mod policy;
 pub mod refusal;
 mod secret;
 mod syncs;

@@ -4,6 +4,7 @@ pub mod checks;
 pub mod connection;
 pub mod mapping;
 pub mod name;
+mod policy;
 pub mod progress;
 pub mod record;
 pub mod sync;

@@ -1,11 +1,11 @@
 //! Mappings.
 
 use pandaport_api::v1 as proto;
-use pandaport_import::{MappingSpec, Pair, WriteRule};
+use pandaport_import::{Filter, MappingSpec, OnFiltered, Pair, RemovalAction, RemovalPolicy, WriteRule};
 use pandaport_store::StoreError;
 use pandaport_store::mappings::{Mapping, MappingState};
 
-use super::{count, duration, time};
+use super::{count, duration, time, value};
 use crate::errors::Result;
 
 /// A mapping with its spec as stored, and its newest sync.
@@ -45,12 +45,44 @@ pub(crate) fn mapping(row: Mapping, spec: &str, last_sync: Option<proto::Sync>) 
         create_time: Some(time(row.create_time)),
         update_time: Some(time(row.update_time)),
         etag: row.version.to_string(),
-        on_filtered: proto::OnFiltered::Leave.into(),
-        removal_policy: Some(proto::RemovalPolicy { action: proto::RemovalAction::Leave.into(), ..Default::default() }),
-        filter: None,
-        brake: None,
+        filter: (!spec.filter.is_empty()).then(|| filter(spec.filter)),
+        on_filtered: match spec.on_filtered {
+            OnFiltered::Leave => proto::OnFiltered::Leave,
+            OnFiltered::AsRemoved => proto::OnFiltered::AsRemoved,
+        }
+        .into(),
+        removal_policy: Some(removal_policy(spec.removal_policy)),
+        brake: Some(proto::Brake { max_percent: Some(spec.brake.max_percent), min_count: Some(spec.brake.min_count) }),
         held: None,
     })
+}
+
+fn filter(filter: Filter) -> proto::Filter {
+    proto::Filter {
+        platforms: filter.platforms.into_iter().collect(),
+        blueprint_ids: filter.blueprint_ids.into_iter().collect(),
+        tags_any: filter.tags_any.into_iter().collect(),
+        exclude_removed: filter.exclude_removed,
+    }
+}
+
+fn removal_policy(policy: RemovalPolicy) -> proto::RemovalPolicy {
+    let min_absence = Some(duration(policy.min_absence));
+    match policy.action {
+        RemovalAction::Leave => {
+            proto::RemovalPolicy { action: proto::RemovalAction::Leave.into(), min_absence, ..Default::default() }
+        }
+        RemovalAction::Delete => {
+            proto::RemovalPolicy { action: proto::RemovalAction::Delete.into(), min_absence, ..Default::default() }
+        }
+        RemovalAction::Mark { column_id, value: mark, unmark_value } => proto::RemovalPolicy {
+            action: proto::RemovalAction::Mark.into(),
+            mark_column_id: column_id,
+            mark_value: Some(value(mark)),
+            unmark_value: unmark_value.map(value),
+            min_absence,
+        },
+    }
 }
 
 fn field_pair(pair: Pair) -> proto::FieldPair {

@@ -97,33 +97,80 @@ async fn everything_that_does_not_fit_is_refused_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rules_of_later_versions_are_unimplemented_by_their_paths() {
+async fn filter_policies_and_brake_are_given_back_with_their_defaults() {
     let mut house = House::new().await;
     let connection_id = house.connection().await;
     let mut request = house.mapping(&connection_id);
+    let tag = house.sandbox.ready().columns["Asset Tag"].clone();
     let mapping = request.mapping.as_mut().unwrap();
-    let cron = proto::CronSchedule { expression: "0 6 * * 1-5".into(), ..Default::default() };
-    mapping.schedule = Some(proto::Schedule { kind: Some(proto::schedule::Kind::Cron(cron)) });
-    mapping.filter = Some(proto::Filter { platforms: vec!["Mac".into()], ..Default::default() });
-    mapping.removal_policy =
-        Some(proto::RemovalPolicy { action: proto::RemovalAction::Mark.into(), ..Default::default() });
-    mapping.brake = Some(proto::Brake { max_percent: Some(5), ..Default::default() });
+    mapping.filter = Some(proto::Filter { platforms: vec!["Mac".into(), "iPad".into()], ..Default::default() });
     mapping.on_filtered = proto::OnFiltered::AsRemoved.into();
-    let (code, _, mut violations) = refusal(&house.create(request).await.unwrap_err());
-    violations.sort();
-    assert_eq!(code, Code::Unimplemented);
+    mapping.removal_policy = Some(proto::RemovalPolicy {
+        action: proto::RemovalAction::Mark.into(),
+        mark_column_id: tag.clone(),
+        mark_value: text("Retired"),
+        ..Default::default()
+    });
+    mapping.brake = Some(proto::Brake { max_percent: Some(5), ..Default::default() });
+    let wanted = mapping.clone();
+    let saved = house.create(request).await.unwrap().mapping.unwrap();
+    assert_eq!(saved.filter, wanted.filter);
+    assert_eq!(saved.on_filtered(), proto::OnFiltered::AsRemoved);
+    let hour = Some(prost_types::Duration { seconds: 3_600, nanos: 0 });
     assert_eq!(
-        violations,
-        [
-            "mapping.brake: ",
-            "mapping.filter: ",
-            "mapping.on_filtered: ",
-            "mapping.removal_policy: ",
-            "mapping.schedule.cron: "
-        ]
+        saved.removal_policy,
+        Some(proto::RemovalPolicy { min_absence: hour, ..wanted.removal_policy.unwrap() })
     );
-    let listed = house.client.list_mappings(proto::ListMappingsRequest::default()).await.unwrap().into_inner();
-    assert!(listed.mappings.is_empty());
+    assert_eq!(saved.brake, Some(proto::Brake { max_percent: Some(5), min_count: Some(10) }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_10_a_mark_that_its_column_does_not_take_is_refused_with_all_else() {
+    let mut house = House::new().await;
+    let connection_id = house.connection().await;
+    let mut request = house.mapping(&connection_id);
+    let ready = house.sandbox.ready();
+    let model = ready.columns["Model"].clone();
+    let mapping = request.mapping.as_mut().unwrap();
+    mapping.display_name = String::new();
+    mapping.brake = Some(proto::Brake { max_percent: Some(101), min_count: None });
+    mapping.removal_policy = Some(proto::RemovalPolicy {
+        action: proto::RemovalAction::Mark.into(),
+        mark_column_id: model,
+        mark_value: text("Retired"),
+        ..Default::default()
+    });
+    let (code, _, violations) = refusal(&house.create(request.clone()).await.unwrap_err());
+    assert_eq!(code, Code::InvalidArgument);
+    let mapped = "mapping.removal_policy.mark_column_id: COLUMN_REPEATED";
+    assert_eq!(violations, ["mapping.display_name: ", "mapping.brake.max_percent: ", mapped]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_10_delete_over_records_that_are_there_already_is_taken_with_a_warning() {
+    let mut house = House::new().await;
+    let connection_id = house.connection().await;
+    let mut request = house.mapping(&connection_id);
+    let delete = proto::RemovalPolicy { action: proto::RemovalAction::Delete.into(), ..Default::default() };
+    request.mapping.as_mut().unwrap().removal_policy = Some(delete);
+    let serial = house.sandbox.ready().columns["Serial Number"].clone();
+    write(&house, &serial, vec!["C02-1".into()]).await;
+    let created = house.create(request).await.unwrap();
+    let warned: Vec<_> = created.warnings.iter().map(|it| (it.field.as_str(), it.reason.as_str())).collect();
+    assert_eq!(warned, [("mapping.removal_policy.action", "ADOPTED_STAY")]);
+    assert!(created.warnings[0].message.contains("Only records that the import creates"), "{:?}", created.warnings);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn set_times_are_unimplemented_by_their_path() {
+    let mut house = House::new().await;
+    let connection_id = house.connection().await;
+    let mut request = house.mapping(&connection_id);
+    let cron = proto::CronSchedule { expression: "0 6 * * 1-5".into(), ..Default::default() };
+    let schedule = proto::Schedule { kind: Some(proto::schedule::Kind::Cron(cron)) };
+    request.mapping.as_mut().unwrap().schedule = Some(schedule);
+    let (code, _, violations) = refusal(&house.create(request).await.unwrap_err());
+    assert_eq!((code, violations), (Code::Unimplemented, vec!["mapping.schedule.cron: ".to_owned()]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -258,6 +305,10 @@ async fn the_catalogue_has_the_26_fields_with_their_guidance() {
     assert_eq!(fitness("serial_number"), proto::IdentifierFitness::Good);
     assert_eq!(fitness("model"), proto::IdentifierFitness::No);
     assert!(fields.iter().all(|it| !it.guidance.is_empty()));
+}
+
+fn text(text: &str) -> Option<prost_types::Value> {
+    Some(prost_types::Value { kind: Some(prost_types::value::Kind::StringValue(text.into())) })
 }
 
 /// Writes records with these serial numbers into the sandbox's collection.

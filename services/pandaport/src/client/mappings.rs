@@ -12,6 +12,7 @@ use pandaport_api::v1::{
 
 use super::catalog::{self, ConnectionArg};
 use super::pair::PairArg;
+use super::policy::PolicyArgs;
 use super::{Common, PageArgs, by_name, connect, more};
 use crate::console::Console;
 use crate::error::Error;
@@ -58,6 +59,8 @@ pub struct Create {
     /// Create it paused, without a first sync
     #[arg(long)]
     paused: bool,
+    #[command(flatten)]
+    policies: PolicyArgs,
     /// Makes the call safe to repeat within 24 hours: any text of at most 64 characters
     #[arg(long, value_name = "TEXT")]
     request_id: Option<String>,
@@ -130,7 +133,11 @@ async fn create(args: Create, common: &Common, console: &mut Console) -> Result<
 /// The mapping as the flags have it, with its columns by id.
 fn mapping(args: &Create, collection_id: &str, columns: &[Column]) -> Result<Mapping, Error> {
     // All of them in the order of the flags, so that one call tells of everything that has to be corrected.
-    let wanted: Vec<&str> = iter::once(&args.identifier).chain(&args.fields).map(|pair| pair.column.as_str()).collect();
+    let wanted: Vec<&str> = iter::once(&args.identifier)
+        .chain(&args.fields)
+        .map(|pair| pair.column.as_str())
+        .chain(args.policies.mark_column())
+        .collect();
     by_name::check(columns, &wanted).map_err(Error::Input)?;
     let column_id =
         |wanted: &str| by_name::column(columns, wanted).map(|it| it.column_id.clone()).map_err(Error::Input);
@@ -148,7 +155,7 @@ fn mapping(args: &Create, collection_id: &str, columns: &[Column]) -> Result<Map
         (None, true) => Some(ScheduleKind::Manual(ManualSchedule {})),
         (None, false) => None,
     };
-    Ok(Mapping {
+    let mut mapping = Mapping {
         display_name: args.name.clone(),
         external_entity: ExternalEntity::Devices.into(),
         collection_id: collection_id.to_owned(),
@@ -159,7 +166,9 @@ fn mapping(args: &Create, collection_id: &str, columns: &[Column]) -> Result<Map
         fields,
         schedule: schedule.map(|kind| Schedule { kind: Some(kind) }),
         ..Mapping::default()
-    })
+    };
+    args.policies.put(&mut mapping, columns)?;
+    Ok(mapping)
 }
 
 fn interval(every: Duration) -> Result<prost_types::Duration, Error> {

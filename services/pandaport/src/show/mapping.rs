@@ -44,7 +44,7 @@ pub fn mapping(width: Option<u16>, it: &Mapping) -> String {
     if !it.state_reason.is_empty() {
         state = format!("{state}: {}", it.state_reason);
     }
-    let lines = [
+    let mut lines = vec![
         ("Mapping", it.mapping_id.clone()),
         ("Name", it.display_name.clone()),
         ("State", state),
@@ -57,6 +57,9 @@ pub fn mapping(width: Option<u16>, it: &Mapping) -> String {
         ("Last success", moment(it.last_success_time.as_ref())),
         ("Next sync", moment(it.next_sync_time.as_ref())),
     ];
+    let policies = super::policy::policies(it);
+    let behind_schedule = lines.iter().position(|(name, _)| *name == "Linked").unwrap_or(lines.len());
+    lines.splice(behind_schedule..behind_schedule, policies);
     format!("{}\n\n{}", sheet(width, &lines), pairs(width, it))
 }
 

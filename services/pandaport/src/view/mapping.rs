@@ -4,7 +4,7 @@ use pandaport_api::v1;
 use serde::Serialize;
 
 use super::sync::SyncView;
-use super::well_known::{length, schedule, time};
+use super::well_known::{length, schedule, time, value};
 
 /// `pandaport.v1.Mapping`.
 #[derive(Debug, Serialize)]
@@ -20,6 +20,13 @@ pub struct MappingView<'a> {
     fields: Vec<Pair<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     passenger_max_age: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    filter: Option<Filter<'a>>,
+    on_filtered: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    removal_policy: Option<RemovalPolicy<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    brake: Option<Brake>,
     #[serde(skip_serializing_if = "Option::is_none")]
     schedule: Option<serde_json::Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,7 +65,38 @@ struct Pair<'a> {
     date_format: &'a str,
 }
 
-// Filter, removal policy, brake and what it holds are refused by this version's service: nothing to show yet.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Filter<'a> {
+    platforms: &'a [String],
+    blueprint_ids: &'a [String],
+    tags_any: &'a [String],
+    exclude_removed: bool,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RemovalPolicy<'a> {
+    action: &'a str,
+    mark_column_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mark_value: Option<serde_json::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unmark_value: Option<serde_json::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    min_absence: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Brake {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_percent: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    min_count: Option<u32>,
+}
+
+// What the brake holds is not worked out by this version's service: nothing to show yet.
 impl<'a> From<&'a v1::Mapping> for MappingView<'a> {
     fn from(it: &'a v1::Mapping) -> Self {
         Self {
@@ -83,6 +121,21 @@ impl<'a> From<&'a v1::Mapping> for MappingView<'a> {
                 })
                 .collect(),
             passenger_max_age: length(it.passenger_max_age.as_ref()),
+            filter: it.filter.as_ref().map(|it| Filter {
+                platforms: &it.platforms,
+                blueprint_ids: &it.blueprint_ids,
+                tags_any: &it.tags_any,
+                exclude_removed: it.exclude_removed,
+            }),
+            on_filtered: it.on_filtered().as_str_name(),
+            removal_policy: it.removal_policy.as_ref().map(|it| RemovalPolicy {
+                action: it.action().as_str_name(),
+                mark_column_id: &it.mark_column_id,
+                mark_value: it.mark_value.as_ref().map(value),
+                unmark_value: it.unmark_value.as_ref().map(value),
+                min_absence: length(it.min_absence.as_ref()),
+            }),
+            brake: it.brake.as_ref().map(|it| Brake { max_percent: it.max_percent, min_count: it.min_count }),
             schedule: it.schedule.as_ref().map(schedule),
             full_sync_every: length(it.full_sync_every.as_ref()),
             state: it.state().as_str_name(),
@@ -176,6 +229,7 @@ mod tests {
               "dateFormat": ""
             }
           ],
+          "onFiltered": "ON_FILTERED_UNSPECIFIED",
           "schedule": {
             "manual": {}
           },
