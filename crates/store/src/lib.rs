@@ -18,6 +18,7 @@ mod time;
 
 pub mod budgets;
 pub mod connections;
+pub mod device_detail;
 pub mod devices;
 pub mod engine;
 pub mod mappings;

@@ -7,7 +7,6 @@
 mod checkpoint;
 mod clock;
 mod deadline;
-mod device;
 mod halt;
 mod metrics;
 mod phase;

@@ -5,6 +5,8 @@
 -- links.flags has further bits: 16 listed as removed, 32 filtered, 64 marked by the policy, 128 record known to be
 -- deleted, 256 gone and left.
 ALTER TABLE links ADD COLUMN absent_since BIGINT;
+-- Those of bits 16 and 32 that hold for a device in a dry run, which leaves the link's own as they are.
+ALTER TABLE dry_run_seen ADD COLUMN flags BIGINT NOT NULL DEFAULT 0;
 
 ALTER TABLE mappings ADD COLUMN cron_expression TEXT; -- set times, instead of interval_ms
 ALTER TABLE mappings ADD COLUMN cron_time_zone TEXT;

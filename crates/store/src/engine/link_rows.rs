@@ -1,4 +1,6 @@
 //! The statements on one link: its narrow row in `links`, its wide row in `link_values`.
+//!
+//! Of its flags, 16 and 32 (`flag::OF_READ`) are READ's, and kept as they are.
 
 use uuid::Uuid;
 
@@ -28,7 +30,8 @@ pub(super) async fn put(tx: &mut Tx, slice: &Slice, link: &LinkPut) -> Result<()
              fingerprint = excluded.fingerprint, last_enrollment = excluded.last_enrollment,
              last_check_in = excluded.last_check_in, seen_sync = COALESCE(excluded.seen_sync, links.seen_sync),
              seen_time = COALESCE(excluded.seen_time, links.seen_time),
-             passenger_time = COALESCE(excluded.passenger_time, links.passenger_time), flags = excluded.flags")
+             passenger_time = COALESCE(excluded.passenger_time, links.passenger_time),
+             flags = ((links.flags & 48) | excluded.flags)")
         .bind(mapping).bind(&link.device_id).bind(&slice.row.tenant).bind(id).bind(&link.fingerprint)
         .bind(link.last_enrollment).bind(link.last_check_in).bind(seen_sync).bind(seen_time)
         .bind(link.passenger_time).bind(flags).execute(conn).await.map(|_| ()))?;
@@ -58,7 +61,7 @@ pub(super) struct Keep<'a> {
 pub(super) async fn keep(tx: &mut Tx, mapping: MappingId, device: &str, it: &Keep<'_>) -> Result<()> {
     let Some(id) = link_id(tx, mapping, device).await? else { return Ok(()) };
     on_tx!(&mut *tx, conn => sqlx::query(
-        "UPDATE links SET fingerprint = $3, flags = (flags & 1), passenger_time = COALESCE($4, passenger_time)
+        "UPDATE links SET fingerprint = $3, flags = (flags & 49), passenger_time = COALESCE($4, passenger_time)
          WHERE mapping_id = $1 AND device_id = $2")
         .bind(mapping).bind(device).bind(it.fingerprint.to_vec()).bind(it.passenger_time)
         .execute(conn).await.map(|_| ()))?;
@@ -72,10 +75,17 @@ pub(super) async fn keep(tx: &mut Tx, mapping: MappingId, device: &str, it: &Kee
 
 pub(super) async fn move_to(tx: &mut Tx, slice: &Slice, from: &str, to: &str) -> Result<()> {
     let mapping = slice.row.mapping_id;
+    // How a device stands in Kandji is its own, and does not come with the link.
+    let standing: Option<(i64,)> = on_tx!(&mut *tx, conn => sqlx::query_as(
+        "SELECT CAST(flags & 48 AS BIGINT) FROM links WHERE mapping_id = $1 AND device_id = $2")
+        .bind(mapping).bind(to).fetch_optional(conn).await)?;
     drop_link(tx, mapping, to).await?;
     on_tx!(&mut *tx, conn => sqlx::query(
-        "UPDATE links SET device_id = $3, seen_sync = $4, seen_time = $5 WHERE mapping_id = $1 AND device_id = $2")
-        .bind(mapping).bind(from).bind(to).bind(slice.guard.sync_id).bind(slice.row.start_time).execute(conn).await.map(|_| ()))?;
+        "UPDATE links SET device_id = $3, seen_sync = $4, seen_time = $5, absent_since = NULL,
+                flags = ((flags & ~48) | $6)
+         WHERE mapping_id = $1 AND device_id = $2")
+        .bind(mapping).bind(from).bind(to).bind(slice.guard.sync_id).bind(slice.row.start_time)
+        .bind(standing.map_or(0, |it| it.0)).execute(conn).await.map(|_| ()))?;
     on_tx!(tx, conn => sqlx::query(
         "UPDATE link_values SET device_id = $3 WHERE mapping_id = $1 AND device_id = $2")
         .bind(mapping).bind(from).bind(to).execute(conn).await.map(|_| ()))?;
@@ -93,7 +103,7 @@ async fn drop_link(tx: &mut Tx, mapping: MappingId, device: &str) -> Result<()> 
 }
 
 pub(super) async fn clear_record(tx: &mut Tx, mapping: MappingId, device: &str) -> Result<()> {
-    on_tx!(&mut *tx, conn => sqlx::query("UPDATE links SET flags = 0 WHERE mapping_id = $1 AND device_id = $2")
+    on_tx!(&mut *tx, conn => sqlx::query("UPDATE links SET flags = (flags & 48) WHERE mapping_id = $1 AND device_id = $2")
         .bind(mapping).bind(device).execute(conn).await.map(|_| ()))?;
     on_tx!(tx, conn => sqlx::query(
         "UPDATE link_values SET record_id = NULL, cells = '[]', forms = '{}', created_by_us = FALSE
@@ -123,7 +133,7 @@ pub(super) async fn reject(tx: &mut Tx, slice: &Slice, it: &Rejection) -> Result
          ON CONFLICT (mapping_id, device_id) DO UPDATE SET
              fingerprint = excluded.fingerprint, last_enrollment = excluded.last_enrollment,
              last_check_in = excluded.last_check_in, seen_sync = excluded.seen_sync, seen_time = excluded.seen_time,
-             flags = ((links.flags & 3) | excluded.flags)")
+             flags = ((links.flags & 51) | excluded.flags)")
         .bind(mapping).bind(&it.device_id).bind(&slice.row.tenant).bind(id).bind(&it.fingerprint)
         .bind(it.last_enrollment).bind(it.last_check_in).bind(slice.guard.sync_id).bind(slice.row.start_time)
         .bind(flag).execute(conn).await.map(|_| ()))?;

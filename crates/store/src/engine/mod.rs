@@ -21,15 +21,17 @@ mod read;
 mod record_rows;
 mod rivals;
 pub(crate) mod slice;
+mod standing;
 
 pub use apply::ReadyRow;
 pub use decide::{Holder, LinkRow, UndecidedRow};
 pub use intents::IntentRow;
 pub use lookups::LookupRow;
 pub use op::{Intent, LinkPut, Op, Rejection, Step};
-pub use read::{NarrowLink, PageState, PageWrite, PlannedRow, SeenDevice};
+pub use read::{AtOnce, NarrowLink, PageState, PageWrite, PlannedRow, SeenDevice};
 pub use rivals::ClaimRow;
 pub use slice::{CountDeltas, Ending, Guard, Origin, Progress, Slice, SliceRow, Wait};
+pub use standing::{LeftOut, Standing};
 
 /// A link's flags, as they stand in its narrow row.
 pub mod flag {
@@ -51,4 +53,7 @@ pub mod flag {
     pub const MISSING: i64 = 128;
     /// Gone, and left as it is: the policy deletes only records that we created, and it has been listed (rule 10).
     pub const LEFT: i64 = 256;
+
+    /// What READ keeps current, and nobody else touches.
+    pub const OF_READ: i64 = REMOVED | FILTERED;
 }

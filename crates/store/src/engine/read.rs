@@ -45,6 +45,8 @@ pub struct SeenDevice {
     pub last_enrollment: Option<Micros>,
     /// Its last check-in.
     pub last_check_in: Option<Micros>,
+    /// Those of [`super::flag::OF_READ`] that hold now.
+    pub standing: i64,
 }
 
 /// A device about which something is to be decided.
@@ -60,12 +62,23 @@ pub struct PlannedRow {
     pub serial_number: Option<String>,
     /// Of the wanted values.
     pub fingerprint: [u8; 16],
-    /// The projection, JSON; `None` for a device that is rejected at once.
+    /// The projection, JSON; `None` for a device that is done with at once.
     pub wanted: Option<String>,
     /// Whether its identifier may have to be looked up.
     pub look_up: bool,
-    /// Rejected as it was read: reason and message.
-    pub rejected: Option<(&'static str, String)>,
+    /// Done with as it was read.
+    pub done: Option<AtOnce>,
+}
+
+/// What is decided as a device is read.
+#[derive(Clone, Debug)]
+pub struct AtOnce {
+    /// `REJECTED` or `SKIPPED`.
+    pub outcome: &'static str,
+    /// Why.
+    pub reason: &'static str,
+    /// The same for a person.
+    pub message: String,
 }
 
 /// What a page brought.
@@ -77,6 +90,8 @@ pub struct PageWrite {
     pub planned: Vec<PlannedRow>,
     /// What the links of those rejected at once keep of it.
     pub rejections: Vec<super::Op>,
+    /// Devices whose links do not yet say how they stand. Left out in a dry run.
+    pub standings: Vec<super::Standing>,
 }
 
 impl Store {
@@ -143,6 +158,11 @@ impl Store {
                 mark_seen(&mut tx, guard, row.mapping_id, row.start_time, &page.seen).await?;
             }
         }
+        if !guard.dry_run {
+            for standings in page.standings.chunks(INSERT_ROWS) {
+                super::standing::keep(&mut tx, slice, standings).await?;
+            }
+        }
         for rows in page.planned.chunks(INSERT_ROWS) {
             insert_planned(&mut tx, guard, &row.tenant, row.mapping_id, rows).await?;
         }
@@ -177,7 +197,7 @@ impl Store {
         Ok(cancel)
     }
 
-    /// Ends READ. A complete read tells the mapping the size of the fleet, and which devices are gone.
+    /// Ends READ. A complete read tells the mapping the size of the fleet, and the links which devices are absent.
     ///
     /// # Errors
     /// [`crate::StoreError::FenceLost`], [`crate::StoreError::Unavailable`].
@@ -189,6 +209,7 @@ impl Store {
                 "UPDATE mappings SET fleet_size = $2, last_complete_read_time = $3 WHERE mapping_id = $1")
                 .bind(slice.row.mapping_id).bind(i64::try_from(size).unwrap_or(i64::MAX)).bind(slice.row.start_time)
                 .execute(conn).await.map(|_| ()))?;
+            super::standing::note_absent(&mut tx, slice).await?;
         }
         tx.commit().await?;
         Ok(cancel)
@@ -207,7 +228,7 @@ async fn mark_seen(tx: &mut Tx, guard: Guard, mapping: MappingId, time: Micros, 
         sql.push_values(seen, |mut row, device| {
             row.push_bind(&device.device_id).push_bind(device.last_enrollment).push_bind(device.last_check_in);
         });
-        sql.push(") UPDATE links SET last_enrollment = page.last_enrollment, last_check_in = page.last_check_in, seen_sync = ")
+        sql.push(") UPDATE links SET last_enrollment = page.last_enrollment, last_check_in = page.last_check_in, absent_since = NULL, seen_sync = ")
             .push_bind(guard.sync_id)
             .push(", seen_time = ")
             .push_bind(time)
@@ -220,9 +241,9 @@ async fn mark_seen(tx: &mut Tx, guard: Guard, mapping: MappingId, time: Micros, 
 
 async fn mark_dry_run_seen(tx: &mut Tx, guard: Guard, tenant: &Tenant, seen: &[SeenDevice]) -> Result<()> {
     on_tx!(tx, conn => {
-        let mut sql = QueryBuilder::new("INSERT INTO dry_run_seen (sync_id, device_id, tenant) ");
+        let mut sql = QueryBuilder::new("INSERT INTO dry_run_seen (sync_id, device_id, tenant, flags) ");
         sql.push_values(seen, |mut row, device| {
-            row.push_bind(guard.sync_id).push_bind(&device.device_id).push_bind(tenant);
+            row.push_bind(guard.sync_id).push_bind(&device.device_id).push_bind(tenant).push_bind(device.standing);
         });
         sql.push(" ON CONFLICT DO NOTHING");
         sql.build().persistent(false).execute(conn).await.map(|_| ())
@@ -242,12 +263,12 @@ async fn insert_planned(
             "INSERT INTO sync_records (sync_id, device_id, tenant, mapping_id, identifier, identifier_key, serial_number,
                  fingerprint, last_enrollment, last_check_in, wanted, step, outcome, reason, message) ");
         sql.push_values(rows, |mut row, planned| {
-            let step: i64 = match (&planned.rejected, planned.look_up) {
+            let step: i64 = match (&planned.done, planned.look_up) {
                 (Some(_), _) => 9,
                 (None, true) => 0,
                 (None, false) => 1,
             };
-            let (reason, message) = planned.rejected.as_ref().map(|(reason, message)| (*reason, message.as_str())).unzip();
+            let done = planned.done.as_ref();
             row.push_bind(guard.sync_id)
                 .push_bind(&planned.device.device_id)
                 .push_bind(tenant)
@@ -260,9 +281,9 @@ async fn insert_planned(
                 .push_bind(planned.device.last_check_in)
                 .push_bind(planned.wanted.as_deref())
                 .push_bind(step)
-                .push_bind(if reason.is_some() { "REJECTED" } else { "PLANNED" })
-                .push_bind(reason)
-                .push_bind(message);
+                .push_bind(done.map_or("PLANNED", |it| it.outcome))
+                .push_bind(done.map(|it| it.reason))
+                .push_bind(done.map(|it| it.message.as_str()));
         });
         sql.push(" ON CONFLICT DO NOTHING");
         sql.build().persistent(false).execute(conn).await.map(|_| ())

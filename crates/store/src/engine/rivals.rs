@@ -1,4 +1,5 @@
-//! Devices that claim the same identifier (rule 12).
+//! Devices that claim the same identifier (rule 12). Those that the filter leaves out (flag 32) claim nothing: what they
+//! hold they keep, but they are no rivals.
 
 use super::Slice;
 use crate::dialect::{id_list, on_read};
@@ -46,6 +47,7 @@ impl Store {
                AND (l.seen_sync = $1 OR EXISTS (
                     SELECT 1 FROM dry_run_seen d WHERE d.sync_id = $1 AND d.device_id = l.device_id))
                AND NOT EXISTS (SELECT 1 FROM sync_records o WHERE o.sync_id = $1 AND o.device_id = v.device_id)
+               AND (l.flags & 32) = 0
              ORDER BY r.identifier_key LIMIT $3")
             .bind(slice.guard.sync_id).bind(after).bind(limit).bind(slice.row.mapping_id).fetch_all(pool).await)?;
         keys.extend(with_links);
@@ -73,6 +75,7 @@ impl Store {
                AND (l.seen_sync = $1 OR EXISTS (
                     SELECT 1 FROM dry_run_seen d WHERE d.sync_id = $1 AND d.device_id = l.device_id))
                AND NOT EXISTS (SELECT 1 FROM sync_records o WHERE o.sync_id = $1 AND o.device_id = v.device_id)
+               AND (l.flags & 32) = 0
              ORDER BY 1, 3"))
             .bind(slice.guard.sync_id).bind(id_list(keys)).bind(slice.row.mapping_id).fetch_all(pool).await)?)
     }

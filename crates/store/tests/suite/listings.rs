@@ -1,6 +1,6 @@
 //! Records of a sync, devices of a mapping.
 
-use pandaport_store::devices::{self, DeviceState};
+use pandaport_store::devices::{self, DeviceFilter, DeviceState};
 use pandaport_store::records::{self, RecordOutcome};
 use pandaport_store::{StoreError, Tenant};
 use rstest::rstest;
@@ -43,29 +43,31 @@ async fn records_are_listed_by_outcome_and_page(#[case] database: Database) {
 async fn a_device_is_in_the_first_state_that_fits(#[case] database: Database) {
     let site = database.site().await;
     let id = site.mapping().await.mapping_id;
-    site.sql(format!("UPDATE mappings SET last_complete_read_time = 100 WHERE mapping_id = {}", literal(id.0))).await;
-    // (device, flags, seen, in flight)
+    // (device, flags, absent since, in flight)
     let devices = [
-        ("current", 1, 100, false),
-        ("dirty", 3, 150, false),
-        ("gone", 1, 99, false),
-        ("gone-rejected", 9, 99, false),
-        ("neither", 0, 150, false),
-        ("rejected", 8, 150, false),
-        ("rejected-linked", 9, 150, false),
-        ("quarantined", 4, 150, false),
-        ("recreated", 8, 150, true),
+        ("current", 1, "NULL", false),
+        ("dirty", 3, "NULL", false),
+        ("filtered", 32, "NULL", false),
+        ("filtered-linked-removed", 49, "NULL", false),
+        ("gone", 1, "99", false),
+        ("gone-rejected-filtered", 41, "99", false),
+        ("neither", 0, "NULL", false),
+        ("rejected", 8, "NULL", false),
+        ("rejected-linked-removed", 25, "NULL", false),
+        ("removed", 17, "NULL", false),
+        ("quarantined", 4, "NULL", false),
+        ("recreated", 8, "NULL", true),
     ];
-    for (n, (device, flags, seen, in_flight)) in devices.into_iter().enumerate() {
+    for (n, (device, flags, absent_since, in_flight)) in devices.into_iter().enumerate() {
         site.sql(format!(
-            "INSERT INTO links (mapping_id, device_id, tenant, link_id, fingerprint, seen_time, flags) \
-             VALUES ({0}, '{device}', 'default', x'0{n}', x'00', {seen}, {flags})",
+            "INSERT INTO links (mapping_id, device_id, tenant, link_id, fingerprint, absent_since, flags) \
+             VALUES ({0}, '{device}', 'default', x'{n:02x}', x'00', {absent_since}, {flags})",
             literal(id.0)
         ))
         .await;
         site.sql(format!(
             "INSERT INTO link_values (link_id, tenant, mapping_id, device_id, serial_number, identifier, record_id) \
-             VALUES (x'0{n}', 'default', {0}, '{device}', 'S-{device}', 'I-{device}', NULL)",
+             VALUES (x'{n:02x}', 'default', {0}, '{device}', 'S-{device}', 'I-{device}', NULL)",
             literal(id.0)
         ))
         .await;
@@ -74,17 +76,31 @@ async fn a_device_is_in_the_first_state_that_fits(#[case] database: Database) {
         }
     }
     intent(&site, id, "fresh").await;
+    site.sql(format!(
+        "INSERT INTO held_changes (mapping_id, kind, device_id, tenant) VALUES ({}, 'REMOVAL', 'gone', 'default')",
+        literal(id.0)
+    ))
+    .await;
 
+    let listed = async |states: &[DeviceState], removed_is_gone, after: Option<&str>, limit| {
+        let filter = DeviceFilter { states, removed_is_gone };
+        devices::list(&site.store, &site.tenant, id, filter, after, limit).await.unwrap()
+    };
     let list = async |states: &[DeviceState], after: Option<&str>, limit| {
-        let page = devices::list(&site.store, &site.tenant, id, states, after, limit).await.unwrap();
+        let page = listed(states, false, after, limit).await;
         page.into_iter().map(|device| device.device_id).collect::<Vec<_>>()
     };
-    assert_eq!(list(&[DeviceState::Current], None, 10).await, ["current", "dirty"]);
-    assert_eq!(list(&[DeviceState::Gone], None, 10).await, ["gone", "gone-rejected"]);
-    assert_eq!(list(&[DeviceState::Rejected], None, 10).await, ["quarantined", "rejected", "rejected-linked"]);
+    assert_eq!(list(&[DeviceState::Current], None, 10).await, ["current", "dirty", "removed"]);
+    assert_eq!(list(&[DeviceState::Gone], None, 10).await, ["gone", "gone-rejected-filtered"]);
+    assert_eq!(list(&[DeviceState::Filtered], None, 10).await, ["filtered", "filtered-linked-removed"]);
+    assert_eq!(list(&[DeviceState::Rejected], None, 10).await, ["quarantined", "rejected", "rejected-linked-removed"]);
     assert_eq!(list(&[DeviceState::InFlight], None, 10).await, ["fresh", "recreated"]);
+    let gone = listed(&[DeviceState::Gone], true, None, 10).await;
+    let held: Vec<_> = gone.iter().map(|it| (it.device_id.as_str(), it.removal_held, it.deleted_held)).collect();
+    let expected = [("gone", true, false), ("gone-rejected-filtered", false, false), ("removed", false, false)];
+    assert_eq!(held, expected, "the policy acts on what Kandji lists as removed");
     let all = list(&[], None, 100).await;
-    assert_eq!(all.len(), 9, "{all:?}");
+    assert_eq!(all.len(), 12, "{all:?}");
     let mut paged = list(&[], None, 4).await;
     while let Some(last) = paged.last().cloned() {
         let page = list(&[], Some(&last), 4).await;
@@ -94,7 +110,8 @@ async fn a_device_is_in_the_first_state_that_fits(#[case] database: Database) {
         paged.extend(page);
     }
     assert_eq!(paged, all);
-    let foreign = devices::list(&site.store, &Tenant::new("other"), id, &[], None, 10).await;
+    let any = DeviceFilter { states: &[], removed_is_gone: false };
+    let foreign = devices::list(&site.store, &Tenant::new("other"), id, any, None, 10).await;
     assert!(matches!(foreign, Err(StoreError::NotFound { .. })));
 }
 

@@ -10,4 +10,5 @@ pub(crate) mod read;
 pub(crate) mod resolve;
 pub(crate) mod schema;
 pub(crate) mod settle;
+mod standing;
 pub(crate) mod users;

@@ -4,16 +4,18 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use pandaport_import::{Identifier, Projector, RejectReason, identifier_key, passenger_due};
+use pandaport_import::{Identifier, NotImported, Projector, RejectReason, identifier_key, passenger_due};
 use pandaport_kandji::{Crawl, CrawlState, Device, DevicePage, PageEntry, Taken, Unreadable};
 use pandaport_outbound::SendError;
 use pandaport_store::Micros;
 use pandaport_store::engine::{
-    CountDeltas, NarrowLink, Op, PageState, PageWrite, PlannedRow, Progress, Rejection, SeenDevice, flag,
+    AtOnce, CountDeltas, LeftOut, NarrowLink, Op, PageState, PageWrite, PlannedRow, Progress, Rejection, SeenDevice,
+    Standing, flag,
 };
+use pandaport_upstream::{KandjiDevice, user_id};
 use tokio::task::JoinSet;
 
-use crate::device::{KandjiDevice, user_id, value};
+use super::standing::{is_to_be_decided_on, standing};
 use crate::halt::{Api, Halt};
 use crate::plan::json;
 use crate::run::Run;
@@ -154,28 +156,39 @@ impl<'a> PageTaking<'a> {
     }
 
     fn device(&mut self, device: &Device, link: Option<&NarrowLink>) {
+        let source = KandjiDevice { device, active_users: &self.known.users };
+        let flags = link.map_or(0, |it| it.flags);
+        let not_imported = self.run.spec.not_imported(&source, flags & flag::LINKED != 0);
         let seen = SeenDevice {
             device_id: device.device_id.clone(),
-            last_enrollment: value(&device.last_enrollment).copied().map(Micros::from),
-            last_check_in: value(&device.last_check_in).copied().map(Micros::from),
+            last_enrollment: device.last_enrollment.value().copied().map(Micros::from),
+            last_check_in: device.last_check_in.value().copied().map(Micros::from),
+            standing: standing(&source, not_imported.as_ref()),
         };
-        let source = KandjiDevice { device, active_users: &self.known.users };
-        let print = self.projector.fingerprint(&source);
-        let same = link.is_some_and(|link| link.fingerprint == print.fingerprint);
         if link.is_some() || self.run.slice.guard.dry_run {
             self.write.seen.push(seen.clone());
         }
+        if let Some(why) = not_imported {
+            return self.leave_out(device, seen, link, &why);
+        }
+        if flags & flag::OF_READ != seen.standing {
+            self.write.standings.push(Standing {
+                device: seen.clone(),
+                flags: (flags & !flag::OF_READ) | seen.standing,
+                fingerprint: link.map_or_else(|| vec![0; 16], |it| it.fingerprint.clone()),
+                left_out: None,
+            });
+        }
+        let print = self.projector.fingerprint(&source);
+        let same = link.is_some_and(|link| link.fingerprint == print.fingerprint);
         if let (true, Some(link)) = (same, link) {
-            match self.leave_alone(link) {
+            match self.leave_alone(link, seen.standing) {
                 Some(Left::Unchanged) => return self.counts.unchanged += 1,
                 Some(Left::StillRejected) => return self.counts.still_rejected += 1,
                 None => {}
             }
         }
-        let identifier = match &print.identifier {
-            Identifier::Value(value) => Some(value.clone().into_owned()),
-            Identifier::Empty | Identifier::Unknown => None,
-        };
+        let identifier = identifier_of(&print.identifier);
         let wanted = self.projector.project(&source);
         let unfit = wanted.cells.iter().any(|cell| matches!(cell, pandaport_import::Cell::Unfit(_)));
         self.write.planned.push(PlannedRow {
@@ -183,15 +196,56 @@ impl<'a> PageTaking<'a> {
             look_up: identifier.is_some() && !unfit,
             identifier_key: identifier.as_deref().map(identifier_key),
             identifier,
-            serial_number: value(&device.serial_number).cloned(),
+            serial_number: device.serial_number.value().cloned(),
             fingerprint: print.fingerprint,
             wanted: Some(json(&wanted)),
-            rejected: None,
+            done: None,
         });
     }
 
+    /// A device that is not imported is only counted. Its link says so, and the sync in which that is news tells of it.
+    fn leave_out(&mut self, device: &Device, seen: SeenDevice, link: Option<&NarrowLink>, why: &NotImported) {
+        self.counts.skipped += 1;
+        let fingerprint = why.fingerprint();
+        // It is no longer rejected, and no longer in quarantine: neither is looked at while it is left out.
+        let before = link.map_or(0, |it| it.flags);
+        let flags = (before & !(flag::OF_READ | flag::QUARANTINED | flag::REJECTED)) | seen.standing;
+        let told = link.is_some_and(|it| it.fingerprint == fingerprint);
+        if told && before == flags {
+            return;
+        }
+        let source = KandjiDevice { device, active_users: &self.known.users };
+        let identifier = identifier_of(&self.projector.fingerprint(&source).identifier);
+        let identifier_key = identifier.as_deref().map(identifier_key);
+        let serial_number = device.serial_number.value().cloned();
+        self.write.standings.push(Standing {
+            device: seen.clone(),
+            flags,
+            fingerprint: fingerprint.to_vec(),
+            left_out: Some(LeftOut {
+                serial_number: serial_number.clone(),
+                identifier: identifier.clone(),
+                identifier_key: identifier_key.clone(),
+                reason: why.reason(),
+                message: why.to_string(),
+            }),
+        });
+        if !told {
+            self.write.planned.push(PlannedRow {
+                device: seen,
+                identifier,
+                identifier_key,
+                serial_number,
+                fingerprint,
+                wanted: None,
+                look_up: false,
+                done: Some(AtOnce { outcome: "SKIPPED", reason: why.reason(), message: why.to_string() }),
+            });
+        }
+    }
+
     /// Whether a device with the values it had is to be left alone.
-    fn leave_alone(&mut self, link: &NarrowLink) -> Option<Left> {
+    fn leave_alone(&mut self, link: &NarrowLink, standing: i64) -> Option<Left> {
         let run = self.run;
         let full = run.mode == pandaport_import::Mode::Full;
         if link.flags & flag::QUARANTINED != 0 {
@@ -199,7 +253,7 @@ impl<'a> PageTaking<'a> {
             let due = refused.is_none_or(|refused| run.now().since(*refused) >= RETRY_QUARANTINED);
             return if full || due || run.slice.row.retry_rejected { None } else { Some(Left::StillRejected) };
         }
-        if full || link.flags & (flag::DIRTY | flag::REJECTED) != 0 || link.flags & flag::LINKED == 0 {
+        if full || is_to_be_decided_on(link.flags, standing, &run.spec.removal_policy.action) {
             return None;
         }
         if self.passenger_due(link) { None } else { Some(Left::Unchanged) }
@@ -220,7 +274,13 @@ impl<'a> PageTaking<'a> {
     }
 
     fn unreadable(&mut self, entry: &Unreadable, link: Option<&NarrowLink>) {
-        let seen = SeenDevice { device_id: entry.identity.clone(), last_enrollment: None, last_check_in: None };
+        let seen = SeenDevice {
+            device_id: entry.identity.clone(),
+            last_enrollment: None,
+            last_check_in: None,
+            // Whether it is removed or left out cannot be read either: what is known stays.
+            standing: link.map_or(0, |it| it.flags & flag::OF_READ),
+        };
         if link.is_some() || self.run.slice.guard.dry_run {
             self.write.seen.push(seen.clone());
         }
@@ -248,9 +308,13 @@ impl<'a> PageTaking<'a> {
             fingerprint: [0; 16],
             wanted: None,
             look_up: false,
-            rejected: Some((reason, entry.reason.clone())),
+            done: Some(AtOnce { outcome: "REJECTED", reason, message: entry.reason.clone() }),
         });
     }
+}
+
+fn identifier_of(identifier: &Identifier<'_>) -> Option<String> {
+    identifier.as_str().map(ToOwned::to_owned)
 }
 
 enum Left {

@@ -63,6 +63,35 @@ impl World {
         world
     }
 
+    /// A fleet of that size with all fields mapped, by a mapping that `adapt` has changed.
+    pub(super) async fn mapped(devices: u32, adapt: impl FnOnce(&mut MappingSpec)) -> Self {
+        let world = Self::of(devices).await;
+        world.remap(adapt).await;
+        world
+    }
+
+    /// Changes what the mapping says, for the syncs to come.
+    pub(super) async fn remap(&self, adapt: impl FnOnce(&mut MappingSpec)) {
+        let pandaport_store::Pool::Sqlite { write, .. } = self.store.pool() else { panic!("SQLite") };
+        let spec: String = sqlx::query_scalar("SELECT spec FROM mapping_revisions").fetch_one(write).await.unwrap();
+        let mut spec: MappingSpec = serde_json::from_str(&spec).unwrap();
+        adapt(&mut spec);
+        let spec = serde_json::to_string(&spec).unwrap();
+        sqlx::query("UPDATE mapping_revisions SET spec = $1").bind(spec).execute(write).await.unwrap();
+    }
+
+    /// The devices in Kandji, in the order of their ids.
+    pub(super) async fn fleet(&self) -> Vec<Value> {
+        let fleet = self.control(reqwest::Method::GET, "/fleet/devices?ordering=device_id", None).await;
+        fleet["devices"].as_array().unwrap().clone()
+    }
+
+    /// Puts these keys over a device's in Kandji.
+    pub(super) async fn edit(&self, device_id: &Value, keys: Value) {
+        let path = format!("/fleet/devices/{}", device_id.as_str().unwrap());
+        self.control(reqwest::Method::PATCH, &path, Some(keys)).await;
+    }
+
     pub(super) async fn start(&mut self) {
         let allowed: AllowedHosts = [self.sandbox.kandji_url(), self.sandbox.asset_panda_url()]
             .map(|url| url.trim_start_matches("http://").to_owned())

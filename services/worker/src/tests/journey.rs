@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::harness::{World, no_limits};
 
 /// The collection's records, keyed by serial number; fails if one is there twice.
-async fn records_by_serial(world: &World) -> std::collections::BTreeMap<String, Value> {
+pub(super) async fn records_by_serial(world: &World) -> std::collections::BTreeMap<String, Value> {
     let ready = world.sandbox.ready();
     let path = format!("/records?collection_id={}", ready.collection_id);
     let all = world.control(Method::GET, &path, None).await;
@@ -31,7 +31,7 @@ async fn faults(world: &World, asset_panda: Value) {
     world.control(Method::PATCH, "/faults", Some(json!({"asset_panda": asset_panda}))).await;
 }
 
-fn succeeded(sync: &Sync) {
+pub(super) fn succeeded(sync: &Sync) {
     assert_eq!(sync.state, SyncState::Succeeded, "{sync:?}");
 }
 
@@ -379,11 +379,11 @@ async fn passenger_times(world: &World) -> Vec<Option<i64>> {
 
 /// A device whose create is in flight.
 async fn in_flight(world: &World) -> String {
-    use pandaport_store::devices::{DeviceState, list};
+    use pandaport_store::devices::{DeviceFilter, DeviceState, list};
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
     loop {
-        let there =
-            list(&world.store, &world.tenant, world.mapping_id, &[DeviceState::InFlight], None, 10).await.unwrap();
+        let filter = DeviceFilter { states: &[DeviceState::InFlight], removed_is_gone: false };
+        let there = list(&world.store, &world.tenant, world.mapping_id, filter, None, 10).await.unwrap();
         if let Some(device) = there.first() {
             return device.device_id.clone();
         }

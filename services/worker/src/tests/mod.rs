@@ -4,3 +4,4 @@
 mod bench;
 mod harness;
 mod journey;
+mod standing;

@@ -1,4 +1,4 @@
-//! A Kandji device in the words of the import.
+//! A Kandji device in the words of the import: the other place where two crates meet.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -8,10 +8,11 @@ use pandaport_import::{Source, SourceField, SourceValue};
 use pandaport_kandji::{Device, Presence, User};
 
 /// A device, with what `/users` says of its user.
-pub(crate) struct KandjiDevice<'a> {
-    pub(crate) device: &'a Device,
+pub struct KandjiDevice<'a> {
+    /// As the list gives it.
+    pub device: &'a Device,
     /// Whether users are active, by user id. Empty where User Active is not mapped or not permitted.
-    pub(crate) active_users: &'a HashMap<String, bool>,
+    pub active_users: &'a HashMap<String, bool>,
 }
 
 impl Source for KandjiDevice<'_> {
@@ -75,18 +76,11 @@ impl<'a> KandjiDevice<'a> {
 }
 
 /// The id of the user a device is assigned to.
-pub(crate) fn user_id(device: &Device) -> Option<&str> {
+#[must_use]
+pub fn user_id(device: &Device) -> Option<&str> {
     match &device.user {
         Presence::Value(User { id: Presence::Value(id), .. }) => Some(id),
         _ => None,
-    }
-}
-
-/// The value, if there is one.
-pub(crate) fn value<T>(presence: &Presence<T>) -> Option<&T> {
-    match presence {
-        Presence::Value(value) => Some(value),
-        Presence::Absent | Presence::Empty => None,
     }
 }
 
