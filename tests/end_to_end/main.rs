@@ -11,6 +11,7 @@ mod command_line;
 mod crashes;
 mod demo;
 mod examples;
+mod explain;
 mod frozen;
 mod harness;
 mod lost_answers;

@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::de::IgnoredAny;
 
 use crate::get::Get;
-use crate::{API_HOSTS, DevicePage, KandjiHost, UsersPage, page, users};
+use crate::{API_HOSTS, DeviceMatch, DevicePage, KandjiHost, PageEntry, UsersPage, page, users};
 
 /// A customer's Kandji. It can only read.
 #[derive(Clone)]
@@ -46,7 +46,17 @@ impl KandjiClient {
     /// One page of devices, ordered by device id. An answer that is not a JSON array is an error; an entry that is not
     /// readable as a device is part of the page.
     pub async fn devices(&self, offset: u64, limit: u32) -> Result<DevicePage, SendError> {
-        let answer = self.get(Get::Devices { offset, limit }).await?;
+        self.device_list(Get::Devices { offset, limit }).await
+    }
+
+    /// The devices that a filter of the list finds, 300 at most. Whether the filter was heeded, and matched the whole
+    /// value or a part of it, is for the caller to look at.
+    pub async fn matching(&self, filter: DeviceMatch<'_>) -> Result<Vec<PageEntry>, SendError> {
+        Ok(self.device_list(Get::Matching(filter)).await?.entries)
+    }
+
+    async fn device_list(&self, what: Get<'_>) -> Result<DevicePage, SendError> {
+        let answer = self.get(what).await?;
         let entries = page::entries(&answer.body).map_err(|error| match answer.body.trim_ascii_start() {
             [b'{', ..] => answer.unreadable("a JSON object came back, not a list of devices: check the base URL"),
             _ => answer.not_json(&error),

@@ -4,10 +4,21 @@ use url::Url;
 
 use crate::{KandjiHost, LARGEST_PAGE};
 
+/// What the list of devices is filtered by (contract 3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceMatch<'a> {
+    /// By device id.
+    DeviceId(&'a str),
+    /// By serial number. Kandji matches a part of it, too.
+    SerialNumber(&'a str),
+}
+
 /// Something to get.
 pub(crate) enum Get<'a> {
     /// A page of devices, in a stable order (rule 2).
     Devices { offset: u64, limit: u32 },
+    /// The devices that a filter of the list finds.
+    Matching(DeviceMatch<'a>),
     /// The details of a device.
     Details { device_id: &'a str },
     /// A page of directory users.
@@ -19,7 +30,7 @@ impl Get<'_> {
         let mut url = host.api_url().clone();
         let mut path = vec!["api", "v1"];
         match self {
-            Get::Devices { .. } => path.push("devices"),
+            Get::Devices { .. } | Get::Matching(_) => path.push("devices"),
             Get::Details { device_id } => path.extend(["devices", *device_id, "details"]),
             Get::Users { .. } => path.push("users"),
         }
@@ -31,6 +42,15 @@ impl Get<'_> {
                 query.append_pair("ordering", "device_id");
                 query.append_pair("limit", &limit.to_string());
                 query.append_pair("offset", &offset.to_string());
+            }
+            Get::Matching(filter) => {
+                let (name, value) = match filter {
+                    DeviceMatch::DeviceId(value) => ("device_id", value),
+                    DeviceMatch::SerialNumber(value) => ("serial_number", value),
+                };
+                query.append_pair("ordering", "device_id");
+                query.append_pair("limit", &LARGEST_PAGE.to_string());
+                query.append_pair(name, value);
             }
             Get::Users { cursor } => {
                 // The page size has no documented name; both are seen (contract 9.1).
@@ -62,6 +82,14 @@ mod tests {
         assert_eq!(
             url(Get::Devices { offset: 299, limit: 300 }),
             "https://acme.api.kandji.io/api/v1/devices?ordering=device_id&limit=300&offset=299"
+        );
+        assert_eq!(
+            url(Get::Matching(DeviceMatch::DeviceId("a1"))),
+            "https://acme.api.kandji.io/api/v1/devices?ordering=device_id&limit=300&device_id=a1"
+        );
+        assert_eq!(
+            url(Get::Matching(DeviceMatch::SerialNumber("a&b"))),
+            "https://acme.api.kandji.io/api/v1/devices?ordering=device_id&limit=300&serial_number=a%26b"
         );
         assert_eq!(url(Get::Details { device_id: "a1" }), "https://acme.api.kandji.io/api/v1/devices/a1/details");
         assert_eq!(

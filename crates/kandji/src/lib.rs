@@ -24,6 +24,7 @@ pub use client::KandjiClient;
 pub use crawl::{Crawl, CrawlState, Taken};
 pub use device::{Device, User};
 pub use entry::{DevicePage, PageEntry, Unreadable};
+pub use get::DeviceMatch;
 pub use host::{API_HOSTS, HostError, KandjiHost};
 pub use presence::Presence;
 pub use users::{DirectoryUser, UsersPage};

@@ -15,7 +15,7 @@ pub(crate) use catalogue::{column, source_field};
 pub(crate) use connection::connection;
 pub(crate) use device::{device, stored_device_state};
 pub(crate) use mapping::{mapping, write_rule};
-pub(crate) use record::{record, stored_record_outcome};
+pub(crate) use record::{cell, record, stored_record_outcome};
 pub(crate) use sync::{stored_sync_state, sync};
 
 pub(crate) fn time(micros: Micros) -> prost_types::Timestamp {
@@ -41,7 +41,7 @@ fn count(stored: i64) -> u32 {
     u32::try_from(stored.max(0)).unwrap_or(u32::MAX)
 }
 
-fn value(json: serde_json::Value) -> prost_types::Value {
+pub(crate) fn value(json: serde_json::Value) -> prost_types::Value {
     use prost_types::value::Kind;
 
     let kind = match json {

@@ -44,7 +44,10 @@ pub(crate) enum CallError {
     /// It changed since it was read.
     #[error("{message}")]
     Moved { reason: &'static str, message: String },
-    /// Asset Panda did not answer as it should. (Of Kandji, calls ask only what they can do without.)
+    /// Kandji did not answer as it should, and nothing is stored that could do instead.
+    #[error("Kandji: {0}")]
+    Kandji(SendError),
+    /// Asset Panda did not answer as it should.
     #[error("Asset Panda: {0}")]
     AssetPanda(SendError),
     /// The database did not.
@@ -127,6 +130,7 @@ impl From<CallError> for Status {
             CallError::Exists { reason, message } => with_reason(Code::AlreadyExists, reason, message),
             CallError::Precondition { reason, message } => with_reason(Code::FailedPrecondition, reason, message),
             CallError::Moved { reason, message } => with_reason(Code::Aborted, reason, message),
+            CallError::Kandji(error) => of_api("Kandji", &error),
             CallError::AssetPanda(error) => of_api("Asset Panda", &error),
             CallError::Store(error) => of_store(&error),
             CallError::Repeated => {

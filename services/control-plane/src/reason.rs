@@ -30,3 +30,8 @@ pub(crate) const ADOPTED_STAY: &str = "ADOPTED_STAY";
 pub(crate) const BUDGET: &str = "BUDGET";
 /// No worker is there to take a sync.
 pub(crate) const NO_WORKER: &str = "NO_WORKER";
+
+/// The brake holds what would be done.
+pub(crate) const HELD: &str = "HELD";
+/// Several devices fit what was asked for.
+pub(crate) const DEVICE_AMBIGUOUS: &str = "DEVICE_AMBIGUOUS";

@@ -84,4 +84,5 @@ rpcs! {
     cancel_sync(CancelSyncRequest) -> CancelSyncResponse;
     list_sync_records(ListSyncRecordsRequest) -> ListSyncRecordsResponse;
     list_devices(ListDevicesRequest) -> ListDevicesResponse;
+    explain_device(ExplainDeviceRequest) -> ExplainDeviceResponse;
 }

@@ -2,6 +2,7 @@
 
 pub mod checks;
 pub mod connection;
+pub mod explain;
 pub mod mapping;
 pub mod name;
 mod policy;

@@ -4,12 +4,14 @@
 
 mod catalog;
 mod connection;
+mod explain;
 mod mapping;
 mod sync;
 mod well_known;
 
 pub use catalog::{CollectionView, ColumnView, ModuleView, SourceFieldView};
 pub use connection::{CheckView, ConfiguredView, ConnectionView, TestedView};
+pub use explain::ExplainedView;
 pub use mapping::{CreatedMappingView, MappingView, WarningView};
 pub use sync::{DeviceView, RecordView, SyncView, TriggeredView};
 

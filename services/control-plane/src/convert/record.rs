@@ -55,7 +55,7 @@ fn field_change(change: StoredChange) -> proto::FieldChange {
 }
 
 /// A column's value. Empty text is how Asset Panda's text columns are cleared: to callers it is empty like any other.
-fn cell(json: serde_json::Value) -> prost_types::Value {
+pub(crate) fn cell(json: serde_json::Value) -> prost_types::Value {
     match json {
         serde_json::Value::String(text) if text.is_empty() => value(serde_json::Value::Null),
         json => value(json),

@@ -183,7 +183,9 @@ async fn records_and_devices_of_a_sync_that_did_nothing_are_empty_and_of_nothing
     assert_eq!(house.client.list_sync_records(records).await.unwrap_err().code(), Code::NotFound);
     let other = proto::ListDevicesRequest { mapping_id: first.sync_id, ..Default::default() };
     assert_eq!(house.client.list_devices(other).await.unwrap_err().code(), Code::NotFound);
-    let filtered = proto::ListDevicesRequest { states: vec![proto::DeviceState::Filtered.into()], ..devices };
-    let (code, _, violations) = refusal(&house.client.list_devices(filtered).await.unwrap_err());
-    assert_eq!((code, violations), (Code::Unimplemented, vec!["states[0]: ".to_owned()]));
+    let filtered = proto::ListDevicesRequest { states: vec![proto::DeviceState::Filtered.into()], ..devices.clone() };
+    assert!(house.client.list_devices(filtered).await.unwrap().into_inner().devices.is_empty());
+    let unknown = proto::ListDevicesRequest { states: vec![0], ..devices };
+    let (code, _, violations) = refusal(&house.client.list_devices(unknown).await.unwrap_err());
+    assert_eq!((code, violations), (Code::InvalidArgument, vec!["states[0]: ".to_owned()]));
 }

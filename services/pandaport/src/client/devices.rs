@@ -1,7 +1,8 @@
-//! `devices list`: where each device of a mapping stands.
+//! `devices list`: where each device of a mapping stands. `devices explain`: why one of them does.
 
 use clap::{Args, Subcommand};
-use pandaport_api::v1::{DeviceState, ListDevicesRequest};
+use pandaport_api::v1::explain_device_request::Device as Named;
+use pandaport_api::v1::{DeviceState, ExplainDeviceRequest, ListDevicesRequest};
 
 use super::{Common, PageArgs, connect, more};
 use crate::console::Console;
@@ -14,6 +15,8 @@ use crate::{show, view};
 pub enum DevicesCommand {
     /// The devices that a mapping knows, over all its syncs
     List(ListDevices),
+    /// One device: what Kandji says, what was last written, and what the next sync would do and why
+    Explain(ExplainDevice),
 }
 
 /// The flags of `devices list`.
@@ -29,13 +32,47 @@ pub struct ListDevices {
     page: PageArgs,
 }
 
+/// The flags of `devices explain`.
+#[derive(Debug, Clone, Args)]
+pub struct ExplainDevice {
+    /// The mapping
+    #[arg(value_name = "MAPPING")]
+    mapping: String,
+    #[command(flatten)]
+    name: DeviceName,
+}
+
+/// Which device is meant.
+#[derive(Debug, Clone, Args)]
+#[group(required = true, multiple = false)]
+struct DeviceName {
+    /// Its id in Kandji
+    #[arg(long, value_name = "DEVICE")]
+    id: Option<String>,
+    /// Its serial number, whole
+    #[arg(long, value_name = "SERIAL")]
+    serial: Option<String>,
+    /// The value of the mapping's identifier, whole
+    #[arg(long, value_name = "VALUE")]
+    identifier: Option<String>,
+}
+
 impl DevicesCommand {
     /// Runs it.
     ///
     /// # Errors
     /// As of all client commands, see [`Error`].
     pub async fn run(self, common: &Common, console: &mut Console) -> Result<(), Error> {
-        let Self::List(args) = self;
+        match self {
+            Self::List(args) => args.run(common, console).await,
+            Self::Explain(args) => args.run(common, console).await,
+        }
+    }
+}
+
+impl ListDevices {
+    async fn run(self, common: &Common, console: &mut Console) -> Result<(), Error> {
+        let args = self;
         let mut client = connect(&common.client).await?;
         let request = ListDevicesRequest {
             mapping_id: args.mapping,
@@ -58,6 +95,21 @@ impl DevicesCommand {
             console.line(more)?;
         }
         Ok(())
+    }
+}
+
+impl ExplainDevice {
+    async fn run(self, common: &Common, console: &mut Console) -> Result<(), Error> {
+        let DeviceName { id, serial, identifier } = self.name;
+        let named = id.map(Named::DeviceId).or(serial.map(Named::SerialNumber)).or(identifier.map(Named::Identifier));
+        let mut client = connect(&common.client).await?;
+        let request = ExplainDeviceRequest { mapping_id: self.mapping, device: named };
+        let answer = client.rpc().explain_device(request).await;
+        let answer = client.answer(answer)?;
+        if common.json {
+            return Ok(console.line(view::json(&view::ExplainedView::from(&answer)))?);
+        }
+        Ok(console.line(show::explain::explained(console.width(), &answer))?)
     }
 }
 

@@ -41,7 +41,7 @@ pub fn records(width: Option<u16>, records: &[SyncRecord]) -> String {
 }
 
 /// One column that changes: `model: "MacBook Air" → "MacBook Pro"`; of one that was never written, only what it gets.
-fn change(it: &FieldChange) -> String {
+pub(super) fn change(it: &FieldChange) -> String {
     let name = if it.source_field.is_empty() { &it.column_id } else { &it.source_field };
     let new = value(it.new_value.as_ref());
     match &it.old_value {
@@ -79,7 +79,7 @@ pub fn devices(width: Option<u16>, devices: &[Device]) -> String {
     table(width, &columns, &rows)
 }
 
-fn reason(reason: &str, message: &str) -> String {
+pub(super) fn reason(reason: &str, message: &str) -> String {
     match (reason.is_empty(), message.is_empty()) {
         (true, _) => message.to_owned(),
         (false, true) => reason.to_owned(),

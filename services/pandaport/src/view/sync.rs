@@ -152,7 +152,7 @@ pub struct RecordView<'a> {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Change<'a> {
+pub(super) struct Change<'a> {
     column_id: &'a str,
     source_field: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -171,16 +171,18 @@ impl<'a> From<&'a v1::SyncRecord> for RecordView<'a> {
             outcome: it.outcome().as_str_name(),
             reason: &it.reason,
             message: &it.message,
-            changes: it
-                .changes
-                .iter()
-                .map(|it| Change {
-                    column_id: &it.column_id,
-                    source_field: &it.source_field,
-                    old_value: it.old_value.as_ref().map(value),
-                    new_value: it.new_value.as_ref().map(value),
-                })
-                .collect(),
+            changes: it.changes.iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl<'a> From<&'a v1::FieldChange> for Change<'a> {
+    fn from(it: &'a v1::FieldChange) -> Self {
+        Self {
+            column_id: &it.column_id,
+            source_field: &it.source_field,
+            old_value: it.old_value.as_ref().map(value),
+            new_value: it.new_value.as_ref().map(value),
         }
     }
 }
@@ -200,6 +202,8 @@ pub struct DeviceView<'a> {
     last_seen_time: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_confirmed_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    absent_since: Option<String>,
 }
 
 impl<'a> From<&'a v1::Device> for DeviceView<'a> {
@@ -214,6 +218,7 @@ impl<'a> From<&'a v1::Device> for DeviceView<'a> {
             message: &it.message,
             last_seen_time: time(it.last_seen_time.as_ref()),
             last_confirmed_time: time(it.last_confirmed_time.as_ref()),
+            absent_since: time(it.absent_since.as_ref()),
         }
     }
 }
