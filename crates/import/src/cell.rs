@@ -27,12 +27,9 @@ pub struct CellSpec {
 }
 
 impl CellSpec {
-    /// What is sent to clear the column: `""` where it takes text, else null. Asset Panda documents neither.
+    /// What is sent to clear the column.
     pub fn cleared(&self) -> Value {
-        match self.column_type {
-            ColumnType::Text | ColumnType::Email | ColumnType::Url | ColumnType::Other(_) => Value::from(""),
-            _ => Value::Null,
-        }
+        self.column_type.cleared()
     }
 }
 

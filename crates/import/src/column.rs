@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 const URI_PREFIX: &str = "ap://system/datatype/";
 
@@ -38,6 +39,14 @@ pub enum ColumnType {
 }
 
 impl ColumnType {
+    /// What is sent to clear such a column: `""` where it takes text, else null. Asset Panda documents neither.
+    pub fn cleared(&self) -> Value {
+        match self {
+            Self::Text | Self::Email | Self::Url | Self::Other(_) => Value::from(""),
+            _ => Value::Null,
+        }
+    }
+
     /// The type a URI stands for; one we do not know is [`ColumnType::Other`], never an error.
     pub fn from_uri(uri: &str) -> Self {
         match uri.strip_prefix(URI_PREFIX) {

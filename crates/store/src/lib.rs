@@ -21,6 +21,7 @@ pub mod connections;
 pub mod device_detail;
 pub mod devices;
 pub mod engine;
+pub mod held;
 pub mod mappings;
 pub mod records;
 pub mod requests;

@@ -22,6 +22,15 @@ pub(crate) struct Checkpoint {
     /// Devices planned only because their PASSENGER columns are due.
     #[serde(default)]
     pub(crate) passengers: u64,
+    /// The fleet was read to its end, and there is nobody in it.
+    #[serde(default)]
+    pub(crate) fleet_is_empty: bool,
+    /// Whether the removals that are due have been listed.
+    #[serde(default)]
+    pub(crate) removals_listed: bool,
+    /// The brake holds more than, or other than, what was approved.
+    #[serde(default)]
+    pub(crate) held_moved: bool,
     /// Whether rivals for one identifier have been settled.
     #[serde(default)]
     pub(crate) rivals_settled: bool,

@@ -23,6 +23,19 @@ pub(crate) struct WritePlan {
     pub(crate) forms: Forms,
     /// `CREATED`, `ADOPTED` or `UPDATED`.
     pub(crate) outcome: String,
+    /// Its PASSENGER columns are due: they are sent even if nothing else is (rule 9).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) passenger_due: bool,
+}
+
+impl WritePlan {
+    /// The brake holds the clearing of this cell: what was there stays, in the record and in what is known of it.
+    pub(crate) fn keep_value(&mut self, cell: usize, column_id: &str) {
+        self.row.remove(column_id);
+        if let (Some(after), Some(before)) = (self.baseline.0.get_mut(cell), self.unconfirmed.0.get(cell)) {
+            after.clone_from(before);
+        }
+    }
 }
 
 /// An intent's payload: a create must be confirmed even when its sync is long gone.
@@ -68,14 +81,22 @@ pub(crate) fn unconfirmed(before: &Baseline, after: &Baseline) -> Baseline {
 }
 
 /// Changes as a record lists them: what was written, and what an adoption found different and left.
-pub(crate) fn listed(changes: &[Change], differences: &[Difference]) -> String {
+pub(crate) fn listed(changes: &[Change], differences: &[Difference], unmark: Option<&Unmark>) -> String {
     let mut listed: Vec<Value> =
         changes.iter().map(|it| change(&it.column_id, it.source_field.key(), it.old.as_ref(), Some(&it.new))).collect();
     listed.extend(differences.iter().map(|it| change(&it.column_id, it.source_field.key(), Some(&it.present), None)));
+    listed.extend(unmark.map(|it| change(&it.column_id, "", Some(&it.old), Some(&it.new))));
     json(&listed)
 }
 
-fn change(column_id: &str, source_field: &str, old: Option<&Value>, new: Option<&Value>) -> Value {
+/// A device is back: what the removal policy wrote into its record is undone (rule 10).
+pub(crate) struct Unmark {
+    pub(crate) column_id: String,
+    pub(crate) old: Value,
+    pub(crate) new: Value,
+}
+
+pub(crate) fn change(column_id: &str, source_field: &str, old: Option<&Value>, new: Option<&Value>) -> Value {
     let mut change = serde_json::Map::new();
     change.insert("column_id".into(), column_id.into());
     change.insert("source_field".into(), source_field.into());

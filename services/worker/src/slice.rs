@@ -12,7 +12,7 @@ use pandaport_upstream::OpenError;
 use crate::Deps;
 use crate::deadline::Deadline;
 use crate::halt::{Failure, Halt, outage_pause};
-use crate::phase::{apply, decide, read, resolve, schema, settle};
+use crate::phase::{apply, brake, decide, read, remove, resolve, schema, settle};
 use crate::plan::parse;
 use crate::run::Run;
 
@@ -93,15 +93,16 @@ async fn phases(run: &mut Run) -> Result<(), Halt> {
         settle::run(run).await?;
         resolve::run(run).await?;
         decide::run(run).await?;
+        brake::run(run).await?;
         if run.slice.guard.dry_run {
-            return Ok(());
+            return remove::run(run).await;
         }
         apply::run(run).await?;
         let left = run.store.step_counts(&run.slice).await?;
         let stands_at = |step: Step| left.iter().any(|(at, count)| *at == step as i64 && *count > 0);
         if left.iter().all(|(step, _)| *step == Step::Unclear as i64) {
             if !stands_at(Step::Unclear) {
-                return Ok(());
+                return remove::run(run).await;
             }
             match run.store.next_look(run.slice.guard, run.slice.row.mapping_id).await? {
                 Some(until) if until > run.now() => return Err(Halt::Settle { until }),
@@ -130,10 +131,15 @@ async fn finish(deps: &Deps, run: &mut Run) -> SliceEnd {
         let sync = pandaport_store::syncs::get(&run.store, &run.slice.row.tenant, run.slice.guard.sync_id).await?;
         let rejections = sync.counts.rejected + sync.counts.still_rejected > 0;
         let ending = Ending {
-            state: if rejections { "COMPLETED_WITH_REJECTIONS" } else { "SUCCEEDED" },
-            error: run.checkpoint.incomplete.clone().map(|why| ("READ_INCOMPLETE".to_owned(), why)),
+            state: match (run.store.holds(run.slice.guard).await?, rejections) {
+                (true, _) => "HELD",
+                (false, true) => "COMPLETED_WITH_REJECTIONS",
+                (false, false) => "SUCCEEDED",
+            },
+            error: left_undone(run),
             complete: true,
             read_complete: run.checkpoint.incomplete.is_none(),
+            weighed: true,
             broken: None,
         };
         // Before the sync's end is there to be seen: who sees it may look at the connection next.
@@ -150,6 +156,16 @@ async fn finish(deps: &Deps, run: &mut Run) -> SliceEnd {
         }
         Err(halt) => put_down(deps, run, halt).await,
     }
+}
+
+/// What a sync that came to its end could not do.
+fn left_undone(run: &Run) -> Option<(String, String)> {
+    if run.checkpoint.held_moved {
+        let message =
+            "what is held is more than, or other than, what was approved: look at it, and approve it as it is now";
+        return Some(("HELD_MOVED".to_owned(), message.to_owned()));
+    }
+    run.checkpoint.incomplete.clone().map(|why| ("READ_INCOMPLETE".to_owned(), why))
 }
 
 /// Puts the sync down for what stopped it.
@@ -230,7 +246,7 @@ async fn put_down_unopened(deps: &Deps, slice: &Slice, halt: Halt) -> SliceEnd {
 }
 
 fn cancelled() -> Ending {
-    Ending { state: "CANCELLED", error: None, complete: false, read_complete: false, broken: None }
+    Ending { state: "CANCELLED", error: None, complete: false, read_complete: false, weighed: false, broken: None }
 }
 
 fn failed(failure: Failure) -> Ending {
@@ -239,6 +255,7 @@ fn failed(failure: Failure) -> Ending {
         error: Some((failure.reason.to_owned(), failure.message)),
         complete: false,
         read_complete: false,
+        weighed: false,
         broken: failure.broken,
     }
 }

@@ -20,7 +20,8 @@ CREATE INDEX syncs_ended ON syncs (end_time) WHERE end_time IS NOT NULL;
 
 -- What one sync would do that the brake weighs, decided over the whole fleet before anything of it is sent.
 -- kind: REMOVAL, DELETED (a record deleted in Asset Panda would be made anew), CLEAR (of one column).
--- step: 0 to weigh, 1 let through, 2 held, 3 sent, 4 done.
+-- step: 0 to weigh, 1 let through, 2 to be held, 3 sent, 4 done, 5 held: taken out of what is sent.
+-- (A sync record has a further step for it: 10, its record is known to be deleted, and the brake is asked.)
 CREATE TABLE brake_items (
     sync_id   BLOB    NOT NULL REFERENCES syncs (sync_id),
     kind      TEXT    NOT NULL,
@@ -29,6 +30,7 @@ CREATE TABLE brake_items (
     tenant    TEXT    NOT NULL,
     record_id TEXT,
     step      INTEGER NOT NULL DEFAULT 0,
+    attempts  BIGINT  NOT NULL DEFAULT 0, -- how often it was sent
     PRIMARY KEY (sync_id, kind, device_id, column_id)
 ) WITHOUT ROWID;
 CREATE INDEX brake_items_step ON brake_items (sync_id, kind, step, device_id);

@@ -1,7 +1,7 @@
 //! Applying a list of changes, with the progress of the sync, in one transaction under the fence.
 
 use super::slice::{Guard, Progress, fenced};
-use super::{Op, Slice, link_rows, record_rows};
+use super::{Op, Slice, brake, link_rows, record_rows, removal};
 use crate::{Result, Store, Tx};
 
 impl Store {
@@ -35,6 +35,9 @@ fn touches_more_than_the_sync(op: &Op) -> bool {
         | Op::KeepLink { .. }
         | Op::MoveLink { .. }
         | Op::ClearRecord { .. }
+        | Op::DropLink { .. }
+        | Op::Flag { .. }
+        | Op::RefuseRemoval { .. }
         | Op::MarkDirty { .. }
         | Op::RejectLink(_)
         | Op::PutIntent(_)
@@ -46,7 +49,12 @@ fn touches_more_than_the_sync(op: &Op) -> bool {
         | Op::Plan { .. }
         | Op::Done { .. }
         | Op::RejectUnchanged { .. }
-        | Op::Drop { .. } => false,
+        | Op::Drop { .. }
+        | Op::Weigh { .. }
+        | Op::Weighed { .. }
+        | Op::HoldPart { .. }
+        | Op::Conclude(_)
+        | Op::Hold { .. } => false,
     }
 }
 
@@ -65,6 +73,8 @@ async fn apply_one(tx: &mut Tx, slice: &Slice, guard: Guard, op: &Op) -> Result<
         }
         Op::MoveLink { from, to } => link_rows::move_to(tx, slice, from, to).await,
         Op::ClearRecord { device_id } => link_rows::clear_record(tx, row.mapping_id, device_id).await,
+        Op::DropLink { device_id } => link_rows::drop_link(tx, row.mapping_id, device_id).await,
+        Op::Flag { device_id, set, clear } => link_rows::flag(tx, row.mapping_id, device_id, *set, *clear).await,
         Op::MarkDirty { device_id, cells } => link_rows::mark_dirty(tx, row.mapping_id, device_id, cells).await,
         Op::RejectLink(rejection) => link_rows::reject(tx, slice, rejection).await,
         Op::PutIntent(intent) => super::intents::put(tx, slice, intent).await,
@@ -92,5 +102,15 @@ async fn apply_one(tx: &mut Tx, slice: &Slice, guard: Guard, op: &Op) -> Result<
             record_rows::reject_unchanged(tx, slice, device_id, reason, message).await
         }
         Op::Drop { device_id } => record_rows::drop(tx, guard.sync_id, device_id).await,
+        Op::Weigh { item, record_id } => brake::weigh(tx, slice, item, record_id.as_deref()).await,
+        Op::Weighed { item, step, attempts } => brake::step(tx, guard, item, *step, *attempts).await,
+        Op::HoldPart { device_id, plan, changes, message } => {
+            record_rows::hold_part(tx, guard.sync_id, device_id, plan.as_deref(), changes, message).await
+        }
+        Op::Conclude(conclusion) => removal::conclude(tx, slice, conclusion).await,
+        Op::RefuseRemoval { device_id, reason, message, time } => {
+            removal::refuse(tx, row.mapping_id, device_id, reason, message, *time).await
+        }
+        Op::Hold { device_id, message } => record_rows::hold(tx, guard.sync_id, device_id, message).await,
     }
 }

@@ -1,6 +1,7 @@
 //! The statements on one link: its narrow row in `links`, its wide row in `link_values`.
 //!
-//! Of its flags, 16 and 32 (`flag::OF_READ`) are READ's, and kept as they are.
+//! Of its flags, 16 and 32 (`flag::OF_READ`) are READ's, and kept as they are. What the removal policy did (64 marked,
+//! 256 left) stays while the device counts as gone though it is there; else the write undoes it (rule 10).
 
 use uuid::Uuid;
 
@@ -31,7 +32,8 @@ pub(super) async fn put(tx: &mut Tx, slice: &Slice, link: &LinkPut) -> Result<()
              last_check_in = excluded.last_check_in, seen_sync = COALESCE(excluded.seen_sync, links.seen_sync),
              seen_time = COALESCE(excluded.seen_time, links.seen_time),
              passenger_time = COALESCE(excluded.passenger_time, links.passenger_time),
-             flags = ((links.flags & 48) | excluded.flags)")
+             flags = ((links.flags & 48) | CASE WHEN (links.flags & 48) <> 0 THEN links.flags & 320 ELSE 0 END
+                      | excluded.flags)")
         .bind(mapping).bind(&link.device_id).bind(&slice.row.tenant).bind(id).bind(&link.fingerprint)
         .bind(link.last_enrollment).bind(link.last_check_in).bind(seen_sync).bind(seen_time)
         .bind(link.passenger_time).bind(flags).execute(conn).await.map(|_| ()))?;
@@ -61,7 +63,8 @@ pub(super) struct Keep<'a> {
 pub(super) async fn keep(tx: &mut Tx, mapping: MappingId, device: &str, it: &Keep<'_>) -> Result<()> {
     let Some(id) = link_id(tx, mapping, device).await? else { return Ok(()) };
     on_tx!(&mut *tx, conn => sqlx::query(
-        "UPDATE links SET fingerprint = $3, flags = (flags & 49), passenger_time = COALESCE($4, passenger_time)
+        "UPDATE links SET fingerprint = $3, passenger_time = COALESCE($4, passenger_time),
+                flags = ((flags & 49) | CASE WHEN (flags & 48) <> 0 THEN flags & 320 ELSE 0 END)
          WHERE mapping_id = $1 AND device_id = $2")
         .bind(mapping).bind(device).bind(it.fingerprint.to_vec()).bind(it.passenger_time)
         .execute(conn).await.map(|_| ()))?;
@@ -92,7 +95,7 @@ pub(super) async fn move_to(tx: &mut Tx, slice: &Slice, from: &str, to: &str) ->
     Ok(())
 }
 
-async fn drop_link(tx: &mut Tx, mapping: MappingId, device: &str) -> Result<()> {
+pub(super) async fn drop_link(tx: &mut Tx, mapping: MappingId, device: &str) -> Result<()> {
     for sql in [
         "DELETE FROM link_values WHERE mapping_id = $1 AND device_id = $2",
         "DELETE FROM links WHERE mapping_id = $1 AND device_id = $2",
@@ -109,6 +112,19 @@ pub(super) async fn clear_record(tx: &mut Tx, mapping: MappingId, device: &str) 
         "UPDATE link_values SET record_id = NULL, cells = '[]', forms = '{}', created_by_us = FALSE
          WHERE mapping_id = $1 AND device_id = $2")
         .bind(mapping).bind(device).execute(conn).await.map(|_| ()))?;
+    Ok(())
+}
+
+pub(super) async fn flag(tx: &mut Tx, mapping: MappingId, device: &str, set: i64, clear: i64) -> Result<()> {
+    on_tx!(&mut *tx, conn => sqlx::query(
+        "UPDATE links SET flags = ((flags & ~$4) | $3) WHERE mapping_id = $1 AND device_id = $2")
+        .bind(mapping).bind(device).bind(set).bind(clear).execute(conn).await.map(|_| ()))?;
+    if clear & super::flag::QUARANTINED != 0 {
+        on_tx!(tx, conn => sqlx::query(
+            "UPDATE link_values SET reason = NULL, message = NULL, rejected_time = NULL
+             WHERE mapping_id = $1 AND device_id = $2 AND reason IS NOT NULL")
+            .bind(mapping).bind(device).execute(conn).await.map(|_| ()))?;
+    }
     Ok(())
 }
 
@@ -133,7 +149,7 @@ pub(super) async fn reject(tx: &mut Tx, slice: &Slice, it: &Rejection) -> Result
          ON CONFLICT (mapping_id, device_id) DO UPDATE SET
              fingerprint = excluded.fingerprint, last_enrollment = excluded.last_enrollment,
              last_check_in = excluded.last_check_in, seen_sync = excluded.seen_sync, seen_time = excluded.seen_time,
-             flags = ((links.flags & 51) | excluded.flags)")
+             flags = ((links.flags & ~12) | excluded.flags)")
         .bind(mapping).bind(&it.device_id).bind(&slice.row.tenant).bind(id).bind(&it.fingerprint)
         .bind(it.last_enrollment).bind(it.last_check_in).bind(slice.guard.sync_id).bind(slice.row.start_time)
         .bind(flag).execute(conn).await.map(|_| ()))?;

@@ -11,6 +11,7 @@
 //! [`StoreError::FenceLost`]: crate::StoreError::FenceLost
 
 mod apply;
+mod brake;
 mod commit;
 mod decide;
 mod intents;
@@ -19,16 +20,19 @@ mod lookups;
 mod op;
 mod read;
 mod record_rows;
+mod removal;
 mod rivals;
 pub(crate) mod slice;
 mod standing;
 
 pub use apply::ReadyRow;
+pub use brake::{BrakeGroup, HeldRow, Item, ItemStep};
 pub use decide::{Holder, LinkRow, UndecidedRow};
 pub use intents::IntentRow;
 pub use lookups::LookupRow;
 pub use op::{Intent, LinkPut, Op, Rejection, Step};
 pub use read::{AtOnce, NarrowLink, PageState, PageWrite, PlannedRow, SeenDevice};
+pub use removal::{Conclusion, Due, RemovalRow};
 pub use rivals::ClaimRow;
 pub use slice::{CountDeltas, Ending, Guard, Origin, Progress, Slice, SliceRow, Wait};
 pub use standing::{LeftOut, Standing};

@@ -1,5 +1,6 @@
 //! The small set of changes that deciding, sending and confirming make to single devices.
 
+use super::{Conclusion, Item, ItemStep};
 use crate::Micros;
 
 /// Where a sync record stands.
@@ -26,6 +27,8 @@ pub enum Step {
     UpdateSent = 8,
     /// Its outcome stands.
     Done = 9,
+    /// Its record is known to be deleted in Asset Panda: the brake is asked before another is made.
+    Deleted = 10,
 }
 
 impl Step {
@@ -63,6 +66,20 @@ pub enum Op {
     ClearRecord {
         /// The device.
         device_id: String,
+    },
+    /// The link has no further use: its device is absent, and its record is gone.
+    DropLink {
+        /// The device.
+        device_id: String,
+    },
+    /// Flags of a link that are set, and others that are not any more.
+    Flag {
+        /// The device.
+        device_id: String,
+        /// See [`super::flag`].
+        set: i64,
+        /// Likewise.
+        clear: i64,
     },
     /// An update is about to be sent.
     MarkDirty {
@@ -153,6 +170,54 @@ pub enum Op {
     Drop {
         /// The device.
         device_id: String,
+    },
+    /// A change for the brake to weigh, before anything of its kind is sent.
+    Weigh {
+        /// The change.
+        item: Item,
+        /// The record.
+        record_id: Option<String>,
+    },
+    /// A change that was weighed goes to another step.
+    Weighed {
+        /// The change.
+        item: Item,
+        /// Where it goes.
+        step: ItemStep,
+        /// How often it was sent, since.
+        attempts: i64,
+    },
+    /// A part of a planned write is held. What is left of it is sent, but the device counts as not decided on: the link it
+    /// leaves fits no fingerprint, and the next sync works it out anew.
+    HoldPart {
+        /// The device.
+        device_id: String,
+        /// What sending and confirming the rest need, JSON; unset in a dry run.
+        plan: Option<String>,
+        /// The changes that are left, JSON.
+        changes: String,
+        /// What is held, for a person.
+        message: String,
+    },
+    /// What came of a removal.
+    Conclude(Box<Conclusion>),
+    /// Asset Panda refused a removal: the device's link says so, and it is not sent again at once (rule 5).
+    RefuseRemoval {
+        /// The device.
+        device_id: String,
+        /// Why.
+        reason: &'static str,
+        /// The same for a person.
+        message: String,
+        /// When.
+        time: Micros,
+    },
+    /// All that was planned for a device is held.
+    Hold {
+        /// The device.
+        device_id: String,
+        /// Why, for a person.
+        message: String,
     },
 }
 

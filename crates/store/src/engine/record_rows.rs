@@ -53,11 +53,39 @@ pub(super) async fn plan(
 /// What a record needed on its way is dropped with its outcome: a first import would keep every value twice.
 pub(super) async fn done(tx: &mut Tx, sync: SyncId, device: &str, done: &Done<'_>) -> Result<()> {
     on_tx!(tx, conn => sqlx::query(
-        "UPDATE sync_records SET step = 9, outcome = $3, reason = $4, message = $5, record_id = COALESCE($6, record_id),
+        "UPDATE sync_records SET step = 9, outcome = $3, record_id = COALESCE($6, record_id),
+                reason = COALESCE($4, CASE WHEN reason = 'HELD' THEN reason END),
+                message = COALESCE($5, CASE WHEN reason = 'HELD' THEN message END),
                 changes = COALESCE($7, changes), wanted = NULL, found = NULL, plan = NULL
          WHERE sync_id = $1 AND device_id = $2")
         .bind(sync).bind(device).bind(done.outcome).bind(done.reason).bind(done.message).bind(done.record_id)
         .bind(done.changes).execute(conn).await.map(|_| ()))?;
+    Ok(())
+}
+
+/// The zero fingerprint goes into the link with the rest of the write, and is no device's.
+pub(super) async fn hold_part(
+    tx: &mut Tx,
+    sync: SyncId,
+    device: &str,
+    plan: Option<&str>,
+    changes: &str,
+    message: &str,
+) -> Result<()> {
+    on_tx!(tx, conn => sqlx::query(
+        "UPDATE sync_records SET plan = $3, changes = $4, reason = 'HELD', message = $5, fingerprint = $6
+         WHERE sync_id = $1 AND device_id = $2")
+        .bind(sync).bind(device).bind(plan).bind(changes).bind(message).bind(vec![0_u8; 16])
+        .execute(conn).await.map(|_| ()))?;
+    Ok(())
+}
+
+pub(super) async fn hold(tx: &mut Tx, sync: SyncId, device: &str, message: &str) -> Result<()> {
+    on_tx!(tx, conn => sqlx::query(
+        "UPDATE sync_records SET step = 9, outcome = 'PLANNED', reason = 'HELD', message = $3, wanted = NULL,
+                found = NULL, plan = NULL
+         WHERE sync_id = $1 AND device_id = $2")
+        .bind(sync).bind(device).bind(message).execute(conn).await.map(|_| ()))?;
     Ok(())
 }
 

@@ -58,6 +58,8 @@ pub struct SliceRow {
     pub fleet_size: Option<i64>,
     /// The trace that asked for it.
     pub traceparent: Option<String>,
+    /// Somebody approved what was held: it lets that through.
+    pub approved: bool,
 }
 
 /// What can be said of a sync before it is taken.
@@ -129,6 +131,8 @@ pub struct Ending {
     pub complete: bool,
     /// Whether the fleet was read to its end: only then does a FULL sync put the next one off.
     pub read_complete: bool,
+    /// Whether what the brake holds was worked out: it takes the place of what was held before.
+    pub weighed: bool,
     /// Break the mapping with this reason (rule 15).
     pub broken: Option<String>,
 }
@@ -150,6 +154,8 @@ impl Store {
              RETURNING fence",
         ).bind(sync_id).bind(now).bind(next_slice_time).fetch_optional(conn).await)?;
         let Some((fence,)) = fence else { return Ok(None) };
+        on_tx!(&mut tx, conn => sqlx::query("UPDATE brake_items SET step = 1 WHERE sync_id = $1 AND step = 3")
+            .bind(sync_id).execute(conn).await.map(|_| ()))?;
         for (from, to) in [(4_i64, 5_i64), (8, 3)] {
             on_tx!(&mut tx, conn => sqlx::query("UPDATE sync_records SET step = $3 WHERE sync_id = $1 AND step = $2")
                 .bind(sync_id).bind(from).bind(to).execute(conn).await.map(|_| ()))?;
@@ -157,7 +163,7 @@ impl Store {
         let row: SliceRow = on_tx!(&mut tx, conn => sqlx::query_as(
             "SELECT s.tenant, s.mapping_id, m.connection_id, m.collection_id, r.spec, s.mode, s.dry_run, s.retry_rejected,
                     s.phase, s.checkpoint, s.cancel_request_time, s.outage_since, s.outage_pauses, s.start_time,
-                    m.fleet_size, s.traceparent
+                    m.fleet_size, s.traceparent, s.approved_digest IS NOT NULL AS approved
              FROM syncs s
              JOIN mappings m ON m.mapping_id = s.mapping_id
              JOIN mapping_revisions r ON r.mapping_id = s.mapping_id AND r.revision = s.revision
@@ -224,6 +230,11 @@ impl Store {
                     checkpoint = '{}', outage_since = NULL
              WHERE sync_id = $1",
         ).bind(guard.sync_id).bind(ending.state).bind(now).bind(reason).bind(message).execute(conn).await.map(|_| ()))?;
+        if ending.weighed && !guard.dry_run {
+            let (mapping,): (MappingId,) = on_tx!(&mut tx, conn => sqlx::query_as(
+                "SELECT mapping_id FROM syncs WHERE sync_id = $1").bind(guard.sync_id).fetch_one(conn).await)?;
+            crate::held::replace(&mut tx, mapping, guard.sync_id, ending.read_complete, now).await?;
+        }
         drop_leftovers(&mut tx, guard.sync_id).await?;
         if !guard.dry_run {
             on_tx!(&mut tx, conn => sqlx::query(TELL_MAPPING)
@@ -248,7 +259,8 @@ impl Store {
 const TELL_MAPPING: &str = "
     UPDATE mappings SET
         last_sync_id = $1,
-        last_success_time = CASE WHEN $3 THEN $2 ELSE last_success_time END,
+        last_success_time = CASE WHEN $3 AND (SELECT state FROM syncs WHERE sync_id = $1) <> 'HELD'
+                                 THEN $2 ELSE last_success_time END,
         next_full_time = CASE WHEN $5 AND (SELECT mode FROM syncs WHERE sync_id = $1) = 'FULL'
                               THEN $2 + full_sync_every_ms * 1000 ELSE next_full_time END,
         linked_count = (SELECT COUNT(*) FROM links l WHERE l.mapping_id = mappings.mapping_id AND (l.flags & 1) <> 0),
@@ -295,6 +307,8 @@ pub(crate) async fn drop_leftovers(tx: &mut Tx, sync_id: SyncId) -> Result<()> {
         "UPDATE sync_records SET wanted = NULL, found = NULL, plan = NULL WHERE sync_id = $1 AND step <> 9",
         "DELETE FROM dry_run_seen WHERE sync_id = $1",
         "DELETE FROM sync_users WHERE sync_id = $1",
+        "DELETE FROM brake_items WHERE sync_id = $1",
+        "DELETE FROM approved_changes WHERE sync_id = $1",
     ] {
         on_tx!(&mut *tx, conn => sqlx::query(drop).bind(sync_id).execute(conn).await.map(|_| ()))?;
     }

@@ -13,7 +13,7 @@ use crate::run::Run;
 /// Batches in flight at once.
 pub(crate) const IN_FLIGHT: usize = 8;
 /// Rows in a batch: the API's limit.
-const ROWS: usize = 5;
+pub(super) const ROWS: usize = 5;
 
 pub(crate) async fn run(run: &mut Run) -> Result<(), Halt> {
     let mut sending: JoinSet<Sent> = JoinSet::new();
@@ -62,7 +62,7 @@ async fn answers(run: &Run, sending: &mut JoinSet<Sent>, unanswered: &mut u32) -
 }
 
 /// A cancel or the end of the time lets what is in flight be confirmed first; a lost fence does not.
-fn keep_first(stopped: &mut Option<Halt>, halt: Halt) -> Result<(), Halt> {
+pub(super) fn keep_first(stopped: &mut Option<Halt>, halt: Halt) -> Result<(), Halt> {
     match halt {
         Halt::Cancelled | Halt::TimeUp => {
             stopped.get_or_insert(halt);

@@ -5,7 +5,8 @@ use pandaport_asset_panda::RowResult;
 use pandaport_import::identifier_key;
 use pandaport_outbound::{Effect, ErrorKind, SendError};
 use pandaport_store::Micros;
-use pandaport_store::engine::{CountDeltas, LinkPut, Op, ReadyRow, Rejection, Step};
+use pandaport_store::engine::{CountDeltas, Item, LinkPut, Op, ReadyRow, Rejection, Step, flag};
+use pandaport_store::held::HeldKind;
 
 use super::batch::{Outgoing, Sent, intent};
 use crate::halt::{Api, Halt};
@@ -17,10 +18,10 @@ use crate::run::Run;
 const UNANSWERED: u32 = 3;
 
 /// How often a row may be sent without a usable answer, while others are answered, before it is rejected.
-const MOST_ATTEMPTS: i64 = 6;
+pub(super) const MOST_ATTEMPTS: i64 = 6;
 
 /// Whether a call was refused for what it held: nothing of it was applied, and sending it again is of no use.
-fn is_refusal(error: &SendError) -> bool {
+pub(super) fn is_refusal(error: &SendError) -> bool {
     error.effect == Effect::NotApplied && matches!(error.kind, ErrorKind::Refused | ErrorKind::NotFound)
 }
 
@@ -206,10 +207,7 @@ impl<'a> Confirming<'a> {
                 let record_id = row.record_id.clone().unwrap_or_default();
                 match self.run.asset_panda.record(&self.run.slice.row.collection_id, &record_id).await {
                     Ok(Some(_)) => self.reject(row, false, message),
-                    Ok(None) => {
-                        self.ops.push(Op::ClearRecord { device_id: device_id.clone() });
-                        self.ops.push(Op::Step { device_id, step: Step::LookUp });
-                    }
+                    Ok(None) => self.ops.extend(known_deleted(&device_id, &record_id)),
                     Err(error) => {
                         self.ops.push(Op::Step { device_id, step: Step::Update });
                         self.halt.get_or_insert(Halt::from_call(Api::AssetPanda, &error));
@@ -253,6 +251,16 @@ impl<'a> Confirming<'a> {
         self.counts.rejected += 1;
         self.ops.extend(refused(row, create, message, self.run.now()));
     }
+}
+
+/// What a record leaves whose own GET says that it is gone: whether another is made is for the brake to say (rules 11, 13).
+pub(super) fn known_deleted(device_id: &str, record_id: &str) -> [Op; 3] {
+    let item = Item { kind: HeldKind::Deleted, device_id: device_id.to_owned(), column_id: String::new() };
+    [
+        Op::Flag { device_id: device_id.to_owned(), set: flag::MISSING, clear: 0 },
+        Op::Step { device_id: device_id.to_owned(), step: Step::Deleted },
+        Op::Weigh { item, record_id: Some(record_id.to_owned()) },
+    ]
 }
 
 /// What a refusal leaves: the server's words, and a quarantine (rule 5).

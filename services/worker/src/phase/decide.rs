@@ -3,17 +3,21 @@
 use std::collections::{HashMap, HashSet};
 
 use pandaport_import::{
-    Baseline, Case, CellSpec, Change, Decision, Forms, FoundRecord, Mode, Projection, RejectReason, WriteRule, decide,
-    identifier_key, passenger_due,
+    Baseline, Case, CellSpec, Change, Decision, Forms, FoundRecord, Mode, Projection, RejectReason, RemovalAction,
+    WriteRule, decide, identifier_key, passenger_due,
 };
 use pandaport_outbound::SendError;
 use pandaport_store::Micros;
-use pandaport_store::engine::{CountDeltas, Holder, LinkPut, LinkRow, Op, Rejection, Step, UndecidedRow, flag};
+use pandaport_store::engine::{CountDeltas, Holder, Item, LinkPut, LinkRow, Op, Rejection, Step, UndecidedRow, flag};
+use pandaport_store::held::HeldKind;
+use serde_json::Value;
 
+use super::confirm::known_deleted;
 use super::evidence::{OwnLink, found_of, may_be_taken_over, read_record, read_records};
 use super::lookup::is_exact;
+use super::removal::is_gone_though_there;
 use crate::halt::{Api, Halt};
-use crate::plan::{Found, FoundSet, WritePlan, json, listed, parse, row_of, unconfirmed, wanted};
+use crate::plan::{Found, FoundSet, Unmark, WritePlan, json, listed, parse, row_of, unconfirmed, wanted};
 use crate::run::Run;
 
 /// Devices decided on in one transaction.
@@ -43,15 +47,7 @@ pub(crate) async fn run(run: &mut Run) -> Result<(), Halt> {
             return Err(halt);
         }
     }
-    if run.slice.guard.dry_run {
-        return Ok(());
-    }
-    let waiting = run.store.step_counts(&run.slice).await?;
-    let batches = |step: Step| {
-        let rows = waiting.iter().find(|it| it.0 == step as i64).map_or(0, |it| it.1);
-        u64::try_from(rows).unwrap_or(0).div_ceil(5)
-    };
-    run.enter("APPLY", Some(batches(Step::Create) + batches(Step::Update))).await
+    Ok(())
 }
 
 /// A batch of devices being decided on.
@@ -148,13 +144,24 @@ impl<'a> Deciding<'a> {
             match decide(&case) {
                 Decision::MissingRecord => {
                     let record_id = link.as_ref().map(|it| it.record_id.clone()).unwrap_or_default();
-                    if let Some(record) = self.read_record(&record_id).await? {
-                        found.records.push(record);
-                    } else {
-                        self.ops.push(Op::ClearRecord { device_id: row.device_id.clone() });
-                        link = None;
-                        looked_up = row.found.is_some();
+                    match self.read_record(&record_id).await? {
+                        Some(record) => found.records.push(record),
+                        None if self.waits_for_brake(row, &record_id) => return Ok(()),
+                        None => {
+                            link = None;
+                            looked_up = row.found.is_some();
+                        }
                     }
+                }
+                // Known to be deleted since an earlier sync; a FULL one asks again.
+                Decision::Update { .. } | Decision::Unchanged { .. }
+                    if self.run.mode == Mode::Incremental && row.flags & flag::MISSING != 0 && link.is_some() =>
+                {
+                    let record_id = link.as_ref().map(|it| it.record_id.clone()).unwrap_or_default();
+                    if self.waits_for_brake(row, &record_id) {
+                        return Ok(());
+                    }
+                    link = None;
                 }
                 Decision::LookUp => {
                     self.ops.push(Op::Step { device_id: row.device_id.clone(), step: Step::LookUp });
@@ -166,6 +173,18 @@ impl<'a> Deciding<'a> {
                 }
             }
         }
+    }
+
+    /// A record that is known to be deleted is made anew only if the brake lets it: the device waits for that. A dry run says
+    /// what would be done, and the brake takes it back (rule 14).
+    fn waits_for_brake(&mut self, row: &UndecidedRow, record_id: &str) -> bool {
+        let [flag, step, weigh] = known_deleted(&row.device_id, record_id);
+        if self.run.slice.guard.dry_run {
+            self.ops.push(weigh);
+            return false;
+        }
+        self.ops.extend([flag, step, weigh]);
+        true
     }
 
     /// Rule 9: in an INCREMENTAL sync READ has counted those it planned; a FULL one plans every device, and counts here.
@@ -199,6 +218,7 @@ impl<'a> Deciding<'a> {
             baseline: parse("link", &old.cells)?,
             forms: parse("link", &old.forms)?,
             dirty: old.flags & flag::DIRTY != 0,
+            marked: old.flags & flag::MARKED != 0,
         }))
     }
 
@@ -261,7 +281,7 @@ impl<'a> Deciding<'a> {
             Decision::Reject { reason, message } => self.reject(row, reason, message),
             Decision::Create { row: changes } => {
                 let baseline = Baseline::default().confirmed(&wanted.cells, &changes, &[]);
-                let listed = listed(&changes, &[]);
+                let listed = listed(&changes, &[], None);
                 self.plan(
                     row,
                     Planned {
@@ -276,7 +296,7 @@ impl<'a> Deciding<'a> {
                 // The link is made before the update is sent, and dirty until it is confirmed (rule 4).
                 let put = self.link_put(row, &record_id, &known, &forms_before, !changes.is_empty(), Some(false));
                 self.ops.push(Op::PutLink(Box::new(put)));
-                let listed = listed(&changes, &differences);
+                let listed = listed(&changes, &differences, None);
                 if changes.is_empty() {
                     self.counts.adopted += 1;
                     self.done(row, "ADOPTED", Some(record_id), Some(listed));
@@ -287,11 +307,22 @@ impl<'a> Deciding<'a> {
                 }
             }
             Decision::Update { record_id, changes, equal, forms } => {
-                let passengers_only = changes.iter().all(|it| self.cells[it.cell].write_rule == WriteRule::Passenger);
+                let unmark = self.unmark(row, link);
+                let passengers_only =
+                    unmark.is_none() && changes.iter().all(|it| self.cells[it.cell].write_rule == WriteRule::Passenger);
                 self.passengers += u64::from(self.run.mode == Mode::Full && passengers_only);
+                self.weigh_clears(row, &record_id, &changes);
                 let baseline = before.confirmed(&wanted.cells, &changes, &equal);
-                let plan = plan("UPDATED", &changes, &before, baseline, forms.unwrap_or(forms_before));
-                self.plan(row, Planned { record_id: Some(record_id), listed: listed(&changes, &[]), plan });
+                let mut plan = plan("UPDATED", &changes, &before, baseline, forms.unwrap_or(forms_before));
+                plan.passenger_due = passenger_due;
+                plan.row.extend(unmark.iter().map(|it| (it.column_id.clone(), it.new.clone())));
+                let listed = listed(&changes, &[], unmark.as_ref());
+                self.plan(row, Planned { record_id: Some(record_id), listed, plan });
+            }
+            Decision::Unchanged { equal, forms } if link.is_some_and(|it| self.unmark(row, Some(it)).is_some()) => {
+                let record_id = link.map(|it| it.record_id.clone()).unwrap_or_default();
+                let update = Decision::Update { record_id, changes: Vec::new(), equal, forms };
+                self.keep(row, wanted, link, passenger_due, update);
             }
             Decision::Unchanged { equal, forms } => {
                 let cells = (!equal.is_empty()).then(|| json(&before.confirmed(&wanted.cells, &[], &equal)));
@@ -308,6 +339,33 @@ impl<'a> Deciding<'a> {
             }
             Decision::MissingRecord | Decision::LookUp => {}
         }
+    }
+
+    /// Set for a device whose record is marked and that does not count as gone any more.
+    fn unmark(&self, row: &UndecidedRow, link: Option<&OwnLink>) -> Option<Unmark> {
+        let run = self.run;
+        let RemovalAction::Mark { column_id, value, unmark_value } = &run.spec.removal_policy.action else {
+            return None;
+        };
+        if !link?.marked || is_gone_though_there(run, row.flags) {
+            return None;
+        }
+        let cleared = || {
+            let column = run.checkpoint.columns.iter().find(|it| it.id == *column_id);
+            column.map_or(Value::Null, |it| it.column_type.cleared())
+        };
+        Some(Unmark {
+            column_id: column_id.clone(),
+            old: value.clone(),
+            new: unmark_value.clone().unwrap_or_else(cleared),
+        })
+    }
+
+    fn weigh_clears(&mut self, row: &UndecidedRow, record_id: &str, changes: &[Change]) {
+        self.ops.extend(changes.iter().filter(|it| it.clears()).map(|change| Op::Weigh {
+            item: Item { kind: HeldKind::Clear, device_id: row.device_id.clone(), column_id: change.column_id.clone() },
+            record_id: Some(record_id.to_owned()),
+        }));
     }
 
     fn plan(&mut self, row: &UndecidedRow, planned: Planned) {
@@ -412,5 +470,6 @@ fn plan(outcome: &str, changes: &[Change], before: &Baseline, after: Baseline, f
         baseline: after,
         forms,
         outcome: outcome.to_owned(),
+        passenger_due: false,
     }
 }

@@ -17,6 +17,8 @@ pub(super) struct OwnLink {
     pub(super) baseline: Baseline,
     pub(super) forms: Forms,
     pub(super) dirty: bool,
+    /// The removal policy has marked the record.
+    pub(super) marked: bool,
 }
 
 impl OwnLink {
@@ -29,6 +31,7 @@ impl OwnLink {
             baseline: parse("link", cells)?,
             forms: parse("link", forms)?,
             dirty: row.flags & flag::DIRTY != 0,
+            marked: row.flags & flag::MARKED != 0,
         }))
     }
 

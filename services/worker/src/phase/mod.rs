@@ -2,11 +2,15 @@
 
 pub(crate) mod apply;
 mod batch;
+pub(crate) mod brake;
 mod confirm;
 pub(crate) mod decide;
 mod evidence;
 pub(crate) mod lookup;
 pub(crate) mod read;
+mod removal;
+pub(crate) mod remove;
+mod removed;
 pub(crate) mod resolve;
 pub(crate) mod schema;
 pub(crate) mod settle;

@@ -27,7 +27,7 @@ const PAGE: u32 = 300;
 const PAGES_AT_ONCE: usize = 4;
 
 /// How often a quarantined device is sent again without a change (rule 5).
-const RETRY_QUARANTINED: Duration = Duration::from_secs(24 * 60 * 60);
+pub(super) const RETRY_QUARANTINED: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(crate) async fn run(run: &mut Run) -> Result<(), Halt> {
     super::users::run(run).await?;
@@ -46,6 +46,7 @@ pub(crate) async fn run(run: &mut Run) -> Result<(), Halt> {
         }
         CrawlState::Reading | CrawlState::Complete => Some(crawl.received()),
     };
+    run.checkpoint.fleet_is_empty = size == Some(0);
     let progress = Progress { phase: Some("RESOLVE"), ..run.progress(CountDeltas::default()) };
     let cancel = run.store.finish_read(&run.slice, size, &progress).await?;
     "RESOLVE".clone_into(&mut run.slice.row.phase);

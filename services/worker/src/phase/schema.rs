@@ -1,6 +1,6 @@
 //! SCHEMA: the collection's columns are read and checked against the mapping before anything is written (rule 15).
 
-use pandaport_import::check;
+use pandaport_import::{MappingSpec, RemovalAction, check};
 use pandaport_outbound::ErrorKind;
 use pandaport_upstream::import_columns;
 
@@ -23,9 +23,18 @@ pub(crate) async fn run(run: &mut Run) -> Result<(), Halt> {
     }
     let mapped: Vec<&str> = std::iter::once(run.spec.identifier.column_id.as_str())
         .chain(run.spec.pairs.iter().map(|pair| pair.column_id.as_str()))
+        .chain(mark_column(&run.spec))
         .collect();
     run.checkpoint.columns = columns.into_iter().filter(|column| mapped.contains(&column.id.as_str())).collect();
     run.enter("READ", None).await
+}
+
+/// The column that the removal policy writes.
+fn mark_column(spec: &MappingSpec) -> Option<&str> {
+    match &spec.removal_policy.action {
+        RemovalAction::Mark { column_id, .. } => Some(column_id),
+        RemovalAction::Leave | RemovalAction::Delete => None,
+    }
 }
 
 fn broken(reason: &'static str, message: String) -> Halt {

@@ -21,11 +21,11 @@ pub(super) async fn records_by_serial(world: &World) -> std::collections::BTreeM
     by_serial
 }
 
-fn calls(counters: &Value, path: &str) -> u64 {
+pub(super) fn calls(counters: &Value, path: &str) -> u64 {
     counters["asset_panda"]["by_path"][path].as_u64().unwrap_or(0)
 }
 
-async fn faults(world: &World, asset_panda: Value) {
+pub(super) async fn faults(world: &World, asset_panda: Value) {
     let off = json!({"asset_panda": {"rate_limit": false}, "kandji": {"rate_limit": false}});
     world.control(Method::PUT, "/faults", Some(off)).await;
     world.control(Method::PATCH, "/faults", Some(json!({"asset_panda": asset_panda}))).await;

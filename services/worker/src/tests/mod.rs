@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod bench;
+mod brake;
 mod harness;
 mod journey;
+mod removal;
 mod standing;
