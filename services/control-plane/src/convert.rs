@@ -3,6 +3,7 @@
 mod catalogue;
 mod connection;
 mod device;
+mod held;
 mod mapping;
 mod record;
 mod sync;
@@ -14,6 +15,7 @@ use pandaport_store::Micros;
 pub(crate) use catalogue::{column, source_field};
 pub(crate) use connection::connection;
 pub(crate) use device::{device, stored_device_state};
+pub(crate) use held::held;
 pub(crate) use mapping::{mapping, write_rule};
 pub(crate) use record::{cell, record, stored_record_outcome};
 pub(crate) use sync::{stored_sync_state, sync};

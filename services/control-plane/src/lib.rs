@@ -11,6 +11,7 @@ mod convert;
 mod devices;
 mod errors;
 mod explain;
+mod held;
 mod mapping_input;
 mod mappings;
 mod metrics;

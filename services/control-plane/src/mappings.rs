@@ -281,7 +281,8 @@ impl ControlPlane {
             Some(id) => Some(self.describe(syncs::get(&self.store, &caller.tenant, id).await?).await?),
             None => None,
         };
-        convert::mapping(row, &spec, last_sync)
+        let held = self.held(caller, row.mapping_id).await?;
+        Ok(proto::Mapping { held, ..convert::mapping(row, &spec, last_sync)? })
     }
 }
 

@@ -13,6 +13,10 @@ pub(crate) const MODULE_NOT_CHOSEN: &str = "MODULE_NOT_CHOSEN";
 pub(crate) const CONNECTION_NOT_VERIFIED: &str = "CONNECTION_NOT_VERIFIED";
 pub(crate) const COLUMN_NOT_UNIQUE: &str = "COLUMN_NOT_UNIQUE";
 pub(crate) const COLLECTION_ALREADY_MAPPED: &str = "COLLECTION_ALREADY_MAPPED";
+/// An approval waits for the end of the sync that is active.
+pub(crate) const SYNC_ACTIVE: &str = "SYNC_ACTIVE";
+/// What is held is not what was approved.
+pub(crate) const HELD_MOVED: &str = "HELD_MOVED";
 pub(crate) const SYNC_ACTIVE_OTHER_MODE: &str = "SYNC_ACTIVE_OTHER_MODE";
 pub(crate) const ETAG_MISMATCH: &str = "ETAG_MISMATCH";
 pub(crate) const REQUEST_ID_REUSED: &str = "REQUEST_ID_REUSED";

@@ -78,6 +78,7 @@ rpcs! {
     create_mapping(CreateMappingRequest) -> CreateMappingResponse;
     get_mapping(GetMappingRequest) -> GetMappingResponse;
     list_mappings(ListMappingsRequest) -> ListMappingsResponse;
+    approve_held(ApproveHeldRequest) -> ApproveHeldResponse;
     trigger_sync(TriggerSyncRequest) -> TriggerSyncResponse;
     get_sync(GetSyncRequest) -> GetSyncResponse;
     list_syncs(ListSyncsRequest) -> ListSyncsResponse;

@@ -1,5 +1,6 @@
 //! The commands that call a control plane, and how they call it.
 
+mod approve;
 pub(crate) mod by_name;
 pub(crate) mod catalog;
 mod connections;

@@ -3,6 +3,7 @@
 pub mod checks;
 pub mod connection;
 pub mod explain;
+pub mod held;
 pub mod mapping;
 pub mod name;
 mod policy;

@@ -5,6 +5,7 @@
 mod catalog;
 mod connection;
 mod explain;
+mod held;
 mod mapping;
 mod sync;
 mod well_known;
@@ -12,6 +13,7 @@ mod well_known;
 pub use catalog::{CollectionView, ColumnView, ModuleView, SourceFieldView};
 pub use connection::{CheckView, ConfiguredView, ConnectionView, TestedView};
 pub use explain::ExplainedView;
+pub use held::HeldView;
 pub use mapping::{CreatedMappingView, MappingView, WarningView};
 pub use sync::{DeviceView, RecordView, SyncView, TriggeredView};
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod connections;
+mod held;
 mod house;
 mod mappings;
 mod serving;

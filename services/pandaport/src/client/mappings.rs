@@ -10,6 +10,7 @@ use pandaport_api::v1::{
     ListMappingsRequest, ManualSchedule, Mapping, Schedule,
 };
 
+use super::approve::{Approve, approve};
 use super::catalog::{self, ConnectionArg};
 use super::pair::PairArg;
 use super::policy::PolicyArgs;
@@ -28,6 +29,8 @@ pub enum MappingsCommand {
     List(List),
     /// One mapping with its pairs
     Get(Get),
+    /// See what the brake holds of a mapping, and let it through
+    Approve(Approve),
 }
 
 /// The flags of `mappings create`.
@@ -93,6 +96,7 @@ impl MappingsCommand {
             Self::Create(args) => create(*args, common, console).await,
             Self::List(args) => list(args, common, console).await,
             Self::Get(args) => get(args, common, console).await,
+            Self::Approve(args) => approve(args, common, console).await,
         }
     }
 }

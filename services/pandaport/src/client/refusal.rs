@@ -144,6 +144,8 @@ fn by_reason(reason: &str) -> Option<&'static str> {
         "COLUMN_REPEATED" => "Leave out all but one of the pairs that name the column.",
         "COLLECTION_ALREADY_MAPPED" => "`pandaport mappings list` shows the mapping that has it.",
         "SYNC_ACTIVE_OTHER_MODE" => "Wait for the active sync (`pandaport syncs list`), or cancel it.",
+        "SYNC_ACTIVE" => "Wait for the active sync (`pandaport syncs watch`), or cancel it.",
+        "HELD_MOVED" => "`pandaport mappings approve` without --digest shows what is held now.",
         "REQUEST_ID_REUSED" => "Use a new --request-id for another request.",
         "TOKEN_REFUSED" | "PERMISSION_MISSING" => {
             "`pandaport connections test` says which end refuses; `connections configure` takes new credentials."

@@ -3,6 +3,7 @@
 use pandaport_api::v1::schedule::Kind as ScheduleKind;
 use pandaport_api::v1::{Mapping, Schedule, SourceField, Warning, WriteRule};
 
+use super::held::sentence;
 use super::name::{short, words};
 use super::table::{Kind, sheet, table};
 use super::text::{clean, number};
@@ -60,6 +61,9 @@ pub fn mapping(width: Option<u16>, it: &Mapping) -> String {
     let policies = super::policy::policies(it);
     let behind_schedule = lines.iter().position(|(name, _)| *name == "Linked").unwrap_or(lines.len());
     lines.splice(behind_schedule..behind_schedule, policies);
+    if let Some(held) = &it.held {
+        lines.push(("Held", format!("{}; pandaport mappings approve shows more", sentence(held))));
+    }
     format!("{}\n\n{}", sheet(width, &lines), pairs(width, it))
 }
 

@@ -3,6 +3,7 @@
 use pandaport_api::v1;
 use serde::Serialize;
 
+use super::held::HeldView;
 use super::sync::SyncView;
 use super::well_known::{length, schedule, time, value};
 
@@ -33,6 +34,8 @@ pub struct MappingView<'a> {
     full_sync_every: Option<String>,
     state: &'a str,
     state_reason: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held: Option<HeldView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_sync: Option<SyncView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -96,7 +99,6 @@ struct Brake {
     min_count: Option<u32>,
 }
 
-// What the brake holds is not worked out by this version's service: nothing to show yet.
 impl<'a> From<&'a v1::Mapping> for MappingView<'a> {
     fn from(it: &'a v1::Mapping) -> Self {
         Self {
@@ -140,6 +142,7 @@ impl<'a> From<&'a v1::Mapping> for MappingView<'a> {
             full_sync_every: length(it.full_sync_every.as_ref()),
             state: it.state().as_str_name(),
             state_reason: &it.state_reason,
+            held: it.held.as_ref().map(Into::into),
             last_sync: it.last_sync.as_ref().map(Into::into),
             last_success_time: time(it.last_success_time.as_ref()),
             next_sync_time: time(it.next_sync_time.as_ref()),
