@@ -24,7 +24,7 @@ enum Uniqueness {
     Unknown,
 }
 
-fn quick_to_settle(installation: Installation) -> Installation {
+pub(crate) fn quick_to_settle(installation: Installation) -> Installation {
     installation
         .with("PANDAPORT_SLICE", "1s")
         .with("PANDAPORT_HTTP_TIMEOUT", "500ms")

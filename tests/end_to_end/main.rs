@@ -19,6 +19,7 @@ mod outages;
 mod pages;
 mod refusals;
 mod rejections;
+mod removals;
 mod rivals;
 mod schedule;
 mod searches;

@@ -3,22 +3,20 @@
 use std::collections::{HashMap, HashSet};
 
 use pandaport_import::{
-    Baseline, Case, CellSpec, Change, Decision, Forms, FoundRecord, Mode, Projection, RejectReason, RemovalAction,
-    WriteRule, decide, identifier_key, passenger_due,
+    Baseline, Case, CellSpec, Change, Decision, Forms, FoundRecord, Mode, Projection, RejectReason, WriteRule, decide,
+    identifier_key, passenger_due,
 };
 use pandaport_outbound::SendError;
 use pandaport_store::Micros;
-use pandaport_store::engine::{CountDeltas, Holder, Item, LinkPut, LinkRow, Op, Rejection, Step, UndecidedRow, flag};
-use pandaport_store::held::HeldKind;
-use serde_json::Value;
+use pandaport_store::engine::{CountDeltas, Holder, LinkPut, LinkRow, Op, Rejection, Step, UndecidedRow, flag};
 
-use super::confirm::known_deleted;
 use super::evidence::{OwnLink, found_of, may_be_taken_over, read_record, read_records};
 use super::lookup::is_exact;
-use super::removal::is_gone_though_there;
 use crate::halt::{Api, Halt};
-use crate::plan::{Found, FoundSet, Unmark, WritePlan, json, listed, parse, row_of, unconfirmed, wanted};
+use crate::plan::{Found, FoundSet, WritePlan, json, listed, parse, row_of, unconfirmed, wanted};
 use crate::run::Run;
+
+mod weighed;
 
 /// Devices decided on in one transaction.
 const AT_ONCE: i64 = 200;
@@ -175,18 +173,6 @@ impl<'a> Deciding<'a> {
         }
     }
 
-    /// A record that is known to be deleted is made anew only if the brake lets it: the device waits for that. A dry run says
-    /// what would be done, and the brake takes it back (rule 14).
-    fn waits_for_brake(&mut self, row: &UndecidedRow, record_id: &str) -> bool {
-        let [flag, step, weigh] = known_deleted(&row.device_id, record_id);
-        if self.run.slice.guard.dry_run {
-            self.ops.push(weigh);
-            return false;
-        }
-        self.ops.extend([flag, step, weigh]);
-        true
-    }
-
     /// Rule 9: in an INCREMENTAL sync READ has counted those it planned; a FULL one plans every device, and counts here.
     fn passengers_may_go(&self) -> bool {
         self.run.mode == Mode::Incremental || self.run.checkpoint.passengers + self.passengers < self.run.passenger_cap
@@ -339,33 +325,6 @@ impl<'a> Deciding<'a> {
             }
             Decision::MissingRecord | Decision::LookUp => {}
         }
-    }
-
-    /// Set for a device whose record is marked and that does not count as gone any more.
-    fn unmark(&self, row: &UndecidedRow, link: Option<&OwnLink>) -> Option<Unmark> {
-        let run = self.run;
-        let RemovalAction::Mark { column_id, value, unmark_value } = &run.spec.removal_policy.action else {
-            return None;
-        };
-        if !link?.marked || is_gone_though_there(run, row.flags) {
-            return None;
-        }
-        let cleared = || {
-            let column = run.checkpoint.columns.iter().find(|it| it.id == *column_id);
-            column.map_or(Value::Null, |it| it.column_type.cleared())
-        };
-        Some(Unmark {
-            column_id: column_id.clone(),
-            old: value.clone(),
-            new: unmark_value.clone().unwrap_or_else(cleared),
-        })
-    }
-
-    fn weigh_clears(&mut self, row: &UndecidedRow, record_id: &str, changes: &[Change]) {
-        self.ops.extend(changes.iter().filter(|it| it.clears()).map(|change| Op::Weigh {
-            item: Item { kind: HeldKind::Clear, device_id: row.device_id.clone(), column_id: change.column_id.clone() },
-            record_id: Some(record_id.to_owned()),
-        }));
     }
 
     fn plan(&mut self, row: &UndecidedRow, planned: Planned) {

@@ -1,0 +1,53 @@
+//! What DECIDE leaves for the brake to weigh, and what the removal policy has it undo (rules 10, 11).
+
+use pandaport_import::{Change, RemovalAction};
+use pandaport_store::engine::{Item, Op, UndecidedRow};
+use pandaport_store::held::HeldKind;
+use serde_json::Value;
+
+use super::Deciding;
+use crate::phase::confirm::known_deleted;
+use crate::phase::evidence::OwnLink;
+use crate::phase::removal::is_gone_though_there;
+use crate::plan::Unmark;
+
+impl Deciding<'_> {
+    /// A record that is known to be deleted is made anew only if the brake lets it: the device waits for that. A dry run says
+    /// what would be done, and the brake takes it back (rule 14).
+    pub(super) fn waits_for_brake(&mut self, row: &UndecidedRow, record_id: &str) -> bool {
+        let [flag, step, weigh] = known_deleted(&row.device_id, record_id);
+        if self.run.slice.guard.dry_run {
+            self.ops.push(weigh);
+            return false;
+        }
+        self.ops.extend([flag, step, weigh]);
+        true
+    }
+
+    /// Set for a device whose record is marked and that does not count as gone any more.
+    pub(super) fn unmark(&self, row: &UndecidedRow, link: Option<&OwnLink>) -> Option<Unmark> {
+        let run = self.run;
+        let RemovalAction::Mark { column_id, value, unmark_value } = &run.spec.removal_policy.action else {
+            return None;
+        };
+        if !link?.marked || is_gone_though_there(run, row.flags) {
+            return None;
+        }
+        let cleared = || {
+            let column = run.checkpoint.columns.iter().find(|it| it.id == *column_id);
+            column.map_or(Value::Null, |it| it.column_type.cleared())
+        };
+        Some(Unmark {
+            column_id: column_id.clone(),
+            old: value.clone(),
+            new: unmark_value.clone().unwrap_or_else(cleared),
+        })
+    }
+
+    pub(super) fn weigh_clears(&mut self, row: &UndecidedRow, record_id: &str, changes: &[Change]) {
+        self.ops.extend(changes.iter().filter(|it| it.clears()).map(|change| Op::Weigh {
+            item: Item { kind: HeldKind::Clear, device_id: row.device_id.clone(), column_id: change.column_id.clone() },
+            record_id: Some(record_id.to_owned()),
+        }));
+    }
+}
