@@ -84,7 +84,7 @@ macro_rules! due {
 /// `$7`: `refused_by`.
 macro_rules! refused_lately {
     () => {
-        "((l.flags & 4) <> 0 AND v.rejected_time > $7)"
+        "((l.flags & 4) <> 0 AND v.reason = 'REMOVAL_REFUSED' AND v.rejected_time > $7)"
     };
 }
 
@@ -128,7 +128,8 @@ impl Store {
              SELECT $1, l.device_id, l.tenant, l.mapping_id, v.identifier, v.identifier_key, v.serial_number,
                  l.fingerprint, l.last_enrollment, l.last_check_in, 9, 'SKIPPED', 'NOT_CREATED_BY_US', $7, v.record_id
              FROM ", links_of_sync!(), " WHERE ", due!(), " AND NOT v.created_by_us
-             ON CONFLICT (sync_id, device_id) DO UPDATE SET reason = excluded.reason, message = excluded.message"))
+             ON CONFLICT (sync_id, device_id) DO UPDATE SET reason = excluded.reason, message = excluded.message
+             WHERE sync_records.outcome <> 'REJECTED'"))
             .bind(guard.sync_id).bind(row.mapping_id).bind(row.start_time).bind(due.at_once).bind(due.settled)
             .bind(due.absent_by).bind(message).execute(conn).await.map(|_| ()))?;
         if !guard.dry_run {
@@ -165,7 +166,8 @@ impl Store {
              JOIN links l ON l.mapping_id = $2 AND l.device_id = b.device_id
              JOIN link_values v ON v.link_id = l.link_id
              WHERE b.sync_id = $1 AND b.kind = 'REMOVAL' AND b.step = 2
-             ON CONFLICT (sync_id, device_id) DO UPDATE SET reason = 'HELD', message = excluded.message")
+             ON CONFLICT (sync_id, device_id) DO UPDATE SET reason = 'HELD', message = excluded.message
+             WHERE sync_records.outcome <> 'REJECTED'")
             .bind(guard.sync_id).bind(mapping).bind(message).bind(changes).execute(conn).await.map(|_| ()))?;
         on_tx!(&mut tx, conn => sqlx::query(
             "UPDATE brake_items SET step = 5 WHERE sync_id = $1 AND kind = 'REMOVAL' AND step = 2")
@@ -204,7 +206,8 @@ impl Store {
     }
 }
 
-/// The record of a device that this sync may have had nothing to do with before.
+/// The record of a device that this sync may have had nothing to do with before. One whose values were rejected stays
+/// rejected, with the removal among its changes.
 pub(super) async fn conclude(tx: &mut Tx, slice: &Slice, it: &Conclusion) -> Result<()> {
     on_tx!(tx, conn => sqlx::query(
         "INSERT INTO sync_records (sync_id, device_id, tenant, mapping_id, identifier, identifier_key, serial_number,
@@ -213,8 +216,11 @@ pub(super) async fn conclude(tx: &mut Tx, slice: &Slice, it: &Conclusion) -> Res
              l.fingerprint, l.last_enrollment, l.last_check_in, 9, $4, $5, $6, v.record_id, $7
          FROM links l JOIN link_values v ON v.link_id = l.link_id
          WHERE l.mapping_id = $2 AND l.device_id = $3
-         ON CONFLICT (sync_id, device_id) DO UPDATE SET outcome = excluded.outcome, reason = excluded.reason,
-             message = excluded.message, changes = COALESCE(excluded.changes, sync_records.changes)")
+         ON CONFLICT (sync_id, device_id) DO UPDATE SET
+             outcome = CASE sync_records.outcome WHEN 'REJECTED' THEN sync_records.outcome ELSE excluded.outcome END,
+             reason = CASE sync_records.outcome WHEN 'REJECTED' THEN sync_records.reason ELSE excluded.reason END,
+             message = CASE sync_records.outcome WHEN 'REJECTED' THEN sync_records.message ELSE excluded.message END,
+             changes = COALESCE(excluded.changes, sync_records.changes)")
         .bind(slice.guard.sync_id).bind(slice.row.mapping_id).bind(&it.device_id).bind(it.outcome).bind(it.reason)
         .bind(&it.message).bind(&it.changes).execute(conn).await.map(|_| ()))?;
     Ok(())

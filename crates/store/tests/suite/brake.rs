@@ -115,11 +115,12 @@ async fn link(site: &Site, mapping: &Mapping, device: &str, flags: i64, absent_s
     ))
     .await;
     site.sql(format!(
-        "INSERT INTO link_values (link_id, tenant, mapping_id, device_id, record_id, created_by_us, rejected_time)
-         VALUES ({1}, 'default', {0}, '{device}', 'r-{device}', {ours}, {2})",
+        "INSERT INTO link_values (link_id, tenant, mapping_id, device_id, record_id, created_by_us, reason, rejected_time)
+         VALUES ({1}, 'default', {0}, '{device}', 'r-{device}', {ours}, '{3}', {2})",
         literal(mapping.mapping_id.0),
         literal(id),
-        if flags & flag::QUARANTINED != 0 { after(9_000).0 } else { 0 }
+        if flags & flag::QUARANTINED != 0 { after(9_000).0 } else { 0 },
+        if device == "refused" { "REMOVAL_REFUSED" } else { "REFUSED_BY_ASSET_PANDA" }
     ))
     .await;
 }
@@ -139,6 +140,7 @@ async fn rule_10_whose_removal_is_due(#[case] database: Database) {
         ("marked", linked | flag::MARKED, Some(after(0)), true),
         ("refused", linked | flag::QUARANTINED, Some(after(0)), true),
         ("removed", linked | flag::REMOVED, None, true),
+        ("stuck", linked | flag::QUARANTINED, Some(after(0)), true),
         ("there", linked, None, true),
         ("without", 0, Some(after(0)), true),
     ] {
@@ -162,7 +164,8 @@ async fn rule_10_whose_removal_is_due(#[case] database: Database) {
         let rows = site.store.next_removals(&slice, 10).await.unwrap();
         rows.into_iter().map(|it| (it.device_id, it.present)).collect::<Vec<_>>()
     };
-    let expected = [("adopted", false), ("long-gone", false), ("removed", true)];
+    // That its values were refused keeps no record from being removed.
+    let expected = [("adopted", false), ("long-gone", false), ("removed", true), ("stuck", false)];
     assert_eq!(next().await, expected.map(|(device, present)| (device.to_owned(), present)));
     let sync = syncs::get(&site.store, &site.tenant, slice.guard.sync_id).await.unwrap();
     assert_eq!(sync.counts.still_rejected, 1, "the one that refused lately");
@@ -170,10 +173,10 @@ async fn rule_10_whose_removal_is_due(#[case] database: Database) {
     // Sent and not confirmed by a slice that ended: it goes again.
     let sent = Op::Weighed { item: item(HeldKind::Removal, "long-gone"), step: ItemStep::Sent, attempts: 1 };
     site.store.commit(&slice, &[sent], &Progress::default()).await.unwrap();
-    assert_eq!(next().await.len(), 2);
+    assert_eq!(next().await.len(), 3);
     let slice = site.store.begin_slice(slice.guard.sync_id, after(10_001), after(10_001)).await.unwrap().unwrap();
     let rows = site.store.next_removals(&slice, 10).await.unwrap();
-    assert_eq!(rows.iter().map(|it| it.attempts).collect::<Vec<_>>(), [0, 1, 0]);
+    assert_eq!(rows.iter().map(|it| it.attempts).collect::<Vec<_>>(), [0, 1, 0, 0]);
 
     // Under DELETE only our own; the adopted one is left, once.
     let due = Due { created_only: true, settled: flag::LEFT, ..due };

@@ -1,7 +1,7 @@
 //! What the answer to a removal means for its device: link, record and counters, as changes to be kept in one transaction.
 
 use pandaport_asset_panda::RowResult;
-use pandaport_import::{RejectReason, RemovalAction};
+use pandaport_import::RemovalAction;
 use pandaport_outbound::{Effect, SendError};
 use pandaport_store::engine::{Conclusion, CountDeltas, Item, ItemStep, Op, RemovalRow, flag};
 use pandaport_store::held::HeldKind;
@@ -12,6 +12,9 @@ use super::remove::Sent;
 use crate::halt::{Api, Halt};
 use crate::plan::{change, json};
 use crate::run::Run;
+
+/// Why a removal was rejected. Told apart from a refusal of values, which must not keep a record from being removed.
+const REFUSED: &str = "REMOVAL_REFUSED";
 
 /// The removal of a device's record, as the brake knows it.
 pub(super) fn item(device_id: &str) -> Item {
@@ -122,7 +125,8 @@ impl<'a> Removed<'a> {
         self.conclude(row, message, changes);
         self.ops.push(match self.run.spec.removal_policy.action {
             RemovalAction::Delete => without_record(row),
-            _ => Op::Flag { device_id, set: flag::MARKED, clear: flag::QUARANTINED },
+            // What a device that is there was rejected for still stands.
+            _ => Op::Flag { device_id, set: flag::MARKED, clear: if row.present { 0 } else { flag::QUARANTINED } },
         });
     }
 
@@ -160,7 +164,6 @@ impl<'a> Removed<'a> {
 
     /// Refused for itself: told in the server's words, and not tried again at once (rule 5).
     fn refused(&mut self, row: &RemovalRow, message: String) {
-        let reason = RejectReason::RefusedByAssetPanda.as_str();
         let device_id = row.device_id.clone();
         self.counts.rejected += 1;
         if row.present {
@@ -169,12 +172,12 @@ impl<'a> Removed<'a> {
         self.ops.push(Op::Conclude(Box::new(Conclusion {
             device_id: device_id.clone(),
             outcome: "REJECTED",
-            reason: Some(reason),
+            reason: Some(REFUSED),
             message: Some(message.clone()),
             changes: None,
         })));
         self.ops.push(Op::Weighed { item: item(&row.device_id), step: ItemStep::Done, attempts: 0 });
-        self.ops.push(Op::RefuseRemoval { device_id, reason, message, time: self.run.now() });
+        self.ops.push(Op::RefuseRemoval { device_id, reason: REFUSED, message, time: self.run.now() });
     }
 
     /// A device that was read is in one count: it leaves the one it was in.

@@ -266,6 +266,7 @@ async fn rule_10_a_record_that_refuses_its_mark_is_rejected_and_not_asked_again_
     assert_eq!(sync.state, SyncState::CompletedWithRejections, "{sync:?}");
     assert_eq!((sync.counts.removed, sync.counts.rejected, sync.counts.unchanged), (1, 1, 3), "{sync:?}");
     let rejected = with_outcome(&world, &sync, RecordOutcome::Rejected).await;
+    assert_eq!(rejected[0].reason.as_deref(), Some("REMOVAL_REFUSED"));
     assert!(rejected[0].message.as_deref().unwrap().contains("locked"), "{rejected:?}");
     let before = world.counters().await;
     let again = world.sync(Mode::Incremental).await;
@@ -300,6 +301,40 @@ async fn rule_10_a_record_that_is_deleted_already_needs_no_removal() {
         let again = world.sync(Mode::Incremental).await;
         assert_eq!((again.counts.unchanged, again.counts.removed), (3, 0), "{again:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_10_a_device_whose_values_are_refused_gets_the_policy_all_the_same() {
+    let world = imported(5).await;
+    mark(&world, None, Duration::ZERO).await;
+    let device = world.fleet().await[0].clone();
+    faults(&world, json!({"refuse_rows": [{"column": "Asset Tag", "value": "BAD", "message": "no such tag"}]})).await;
+    world.edit(&device["device_id"], json!({"is_removed": true, "asset_tag": "BAD"})).await;
+    let sync = world.sync(Mode::Incremental).await;
+    assert_eq!(sync.state, SyncState::CompletedWithRejections, "{sync:?}");
+    assert_eq!((sync.counts.rejected, sync.counts.unchanged, sync.counts.removed), (1, 4, 1), "{sync:?}");
+    assert_eq!(status(&world, &device).await, json!("Gone"));
+    let told = with_outcome(&world, &sync, RecordOutcome::Rejected).await;
+    assert!(told[0].message.as_deref().unwrap().contains("no such tag"), "{told:?}");
+    assert!(told[0].changes.as_deref().unwrap().contains("Gone"), "{told:?}");
+    let again = world.sync(Mode::Incremental).await;
+    assert_eq!((again.counts.still_rejected, again.counts.removed), (1, 0), "{again:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_12_a_device_that_is_enrolled_again_after_it_was_marked_has_the_mark_undone() {
+    let world = imported(4).await;
+    mark(&world, Some(json!("In use")), Duration::ZERO).await;
+    let mut again = leave(&world, 1..2).await;
+    world.sync(Mode::Incremental).await;
+    assert_eq!(world.sync(Mode::Incremental).await.counts.removed, 1);
+    again[0]["device_id"] = json!("ffffffff-0000-4000-8000-000000000008");
+    come_back(&world, &again).await;
+    let sync = world.sync(Mode::Incremental).await;
+    succeeded(&sync);
+    assert_eq!((sync.counts.updated, sync.counts.created), (1, 0), "{sync:?}");
+    assert_eq!(status(&world, &again[0]).await, json!("In use"));
+    assert_eq!(world.sync(Mode::Incremental).await.counts.unchanged, 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]
