@@ -4,6 +4,7 @@
 mod bench;
 mod brake;
 mod harness;
+mod identifiers;
 mod journey;
 mod removal;
 mod standing;
