@@ -183,5 +183,11 @@ answer=$(call ListDevices "{\"mapping_id\": \"$mapping\", \"page_size\": 3}")
 check "devices are listed" "DEVICE_STATE_CURRENT" "$answer"
 check "and there are more" "nextPageToken" "$answer"
 
+echo "ExplainDevice"
+device=$(sed -n 's/.*"deviceId": "\([^"]*\)".*/\1/p' <<<"$answer" | head -1)
+answer=$(call ExplainDevice "{\"mapping_id\": \"$mapping\", \"device_id\": \"$device\"}")
+check "it says what comes next" "NEXT_ACTION_NOTHING" "$answer"
+check "and why" "unchanged since" "$answer"
+
 echo "grpcurl walk: $passed passed, $failed failed"
 [ "$failed" -eq 0 ]
