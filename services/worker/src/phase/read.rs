@@ -164,7 +164,7 @@ impl<'a> PageTaking<'a> {
             device_id: device.device_id.clone(),
             last_enrollment: device.last_enrollment.value().copied().map(Micros::from),
             last_check_in: device.last_check_in.value().copied().map(Micros::from),
-            standing: standing(&source, not_imported.as_ref()),
+            standing: standing(&source, not_imported.as_ref(), self.run.spec.on_filtered),
         };
         if link.is_some() || self.run.slice.guard.dry_run {
             self.write.seen.push(seen.clone());
@@ -208,10 +208,12 @@ impl<'a> PageTaking<'a> {
     fn leave_out(&mut self, device: &Device, seen: SeenDevice, link: Option<&NarrowLink>, why: &NotImported) {
         self.counts.skipped += 1;
         let fingerprint = why.fingerprint();
-        // It is no longer rejected, and no longer in quarantine: neither is looked at while it is left out.
         let before = link.map_or(0, |it| it.flags);
-        let flags = (before & !(flag::OF_READ | flag::QUARANTINED | flag::REJECTED)) | seen.standing;
         let told = link.is_some_and(|it| it.fingerprint == fingerprint);
+        // It is no longer rejected, and no longer in quarantine, for what was to be written before. A removal that was
+        // refused since stays so.
+        let over = if told { flag::OF_READ } else { flag::OF_READ | flag::QUARANTINED | flag::REJECTED };
+        let flags = (before & !over) | seen.standing;
         if told && before == flags {
             return;
         }
@@ -223,7 +225,7 @@ impl<'a> PageTaking<'a> {
             device: seen.clone(),
             flags,
             fingerprint: fingerprint.to_vec(),
-            left_out: Some(LeftOut {
+            left_out: (!told).then(|| LeftOut {
                 serial_number: serial_number.clone(),
                 identifier: identifier.clone(),
                 identifier_key: identifier_key.clone(),

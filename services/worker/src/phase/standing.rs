@@ -1,13 +1,18 @@
 //! How a device stands beside its values, and what follows for READ (rules 8, 10).
 
-use pandaport_import::{NotImported, RemovalAction, Source, is_removed};
+use pandaport_import::{NotImported, OnFiltered, RemovalAction, Source, is_removed};
 use pandaport_store::engine::flag;
 
-/// Those of [`flag::OF_READ`] that hold for a device as Kandji lists it.
-pub(super) fn standing<S: Source + ?Sized>(device: &S, not_imported: Option<&NotImported>) -> i64 {
-    let removed = if is_removed(device) { flag::REMOVED } else { 0 };
-    let filtered = if matches!(not_imported, Some(NotImported::Filtered(_))) { flag::FILTERED } else { 0 };
-    removed | filtered
+/// Those of [`flag::OF_READ`] that hold for a device as Kandji lists it. One that the filter leaves out, and that is then
+/// to be left as it is, is not REMOVED as well: the removal policy has nothing to do with it.
+pub(super) fn standing<S: Source + ?Sized>(
+    device: &S,
+    not_imported: Option<&NotImported>,
+    on_filtered: OnFiltered,
+) -> i64 {
+    let filtered = matches!(not_imported, Some(NotImported::Filtered(_)));
+    let removed = is_removed(device) && !(filtered && on_filtered == OnFiltered::Leave);
+    (if filtered { flag::FILTERED } else { 0 }) | (if removed { flag::REMOVED } else { 0 })
 }
 
 /// Whether a device must be decided on though its values are what they were. `flags` are those of its link, as the last
