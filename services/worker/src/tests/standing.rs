@@ -1,6 +1,8 @@
 //! Devices that the filter leaves out, that are listed as removed, and that are absent.
 
-use pandaport_import::RemovalAction;
+use std::time::Duration;
+
+use pandaport_import::{OnFiltered, RemovalAction};
 use pandaport_store::engine::flag;
 use pandaport_store::records::{RecordOutcome, SyncRecord};
 use pandaport_store::syncs::{Mode, SyncState};
@@ -9,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::harness::World;
 use super::journey::{records_by_serial, succeeded};
+use super::removal::{delete_at_once, mark, status};
 
 /// What the links' narrow rows say: device id, flags, since when it is absent.
 async fn links(world: &World) -> Vec<(String, i64, Option<i64>)> {
@@ -218,4 +221,87 @@ async fn a_device_without_a_record_is_forgotten_when_it_is_absent() {
     }
     succeeded(&world.sync(Mode::Incremental).await);
     assert_eq!(links(&world).await.len(), 2, "neither filtered nor rejected: they are no more");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_10_a_device_that_leaves_the_filter_is_marked_as_removed_where_the_mapping_says_so_and_unmarked_after() {
+    let world = World::mapped(6, macs_only).await;
+    let ids = platforms(&world, 0).await;
+    mark(&world, Some(json!("In use")), Duration::from_secs(3_600)).await;
+    world.remap(|spec| spec.on_filtered = OnFiltered::AsRemoved).await;
+    succeeded(&world.sync(Mode::Incremental).await);
+    world.edit(&ids[2], json!({"platform": "iPad"})).await;
+    let device = world.fleet().await[2].clone();
+    // A dry run tells of it, and does it not.
+    let dry = world.trigger(Mode::Incremental, true).await;
+    assert_eq!(world.ended(dry).await.counts.removed, 1);
+    assert_ne!(status(&world, &device).await, json!("Gone"));
+    for (mode, removed) in [(Mode::Incremental, 1), (Mode::Incremental, 0), (Mode::Full, 0)] {
+        let sync = world.sync(mode).await;
+        succeeded(&sync);
+        assert_eq!((sync.counts.skipped, sync.counts.removed, sync.counts.unchanged), (1, removed, 5), "{sync:?}");
+        assert_eq!(status(&world, &device).await, json!("Gone"));
+    }
+    world.edit(&ids[2], json!({"platform": "Mac"})).await;
+    let back = world.sync(Mode::Incremental).await;
+    succeeded(&back);
+    assert_eq!((back.counts.updated, back.counts.unchanged, back.counts.skipped), (1, 5, 0), "{back:?}");
+    assert_eq!(status(&world, &device).await, json!("In use"));
+    assert_eq!(world.sync(Mode::Incremental).await.counts.unchanged, 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_10_a_device_that_leaves_the_filter_is_deleted_where_the_mapping_says_so_and_made_anew_after() {
+    let world = World::mapped(6, macs_only).await;
+    let ids = platforms(&world, 0).await;
+    world.remap(delete_at_once).await;
+    world.remap(|spec| spec.on_filtered = OnFiltered::AsRemoved).await;
+    succeeded(&world.sync(Mode::Incremental).await);
+    world.edit(&ids[2], json!({"platform": "iPad"})).await;
+    for removed in [1, 0] {
+        let sync = world.sync(Mode::Incremental).await;
+        succeeded(&sync);
+        assert_eq!((sync.counts.skipped, sync.counts.removed, sync.counts.unchanged), (1, removed, 5), "{sync:?}");
+        assert_eq!(records_by_serial(&world).await.len(), 5);
+    }
+    world.edit(&ids[2], json!({"platform": "Mac"})).await;
+    let back = world.sync(Mode::Incremental).await;
+    succeeded(&back);
+    assert_eq!((back.counts.created, back.counts.unchanged), (1, 5), "{back:?}");
+    assert_eq!(records_by_serial(&world).await.len(), 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_10_what_the_filter_leaves_as_it_is_the_policy_leaves_too() {
+    let world = World::mapped(5, |spec| spec.filter.exclude_removed = true).await;
+    let ids = platforms(&world, 0).await;
+    mark(&world, None, Duration::ZERO).await;
+    succeeded(&world.sync(Mode::Incremental).await);
+    world.edit(&ids[2], json!({"is_removed": true})).await;
+    let device = world.fleet().await[2].clone();
+    for _ in 0..2 {
+        let sync = world.sync(Mode::Incremental).await;
+        succeeded(&sync);
+        assert_eq!((sync.counts.skipped, sync.counts.removed, sync.counts.unchanged), (1, 0, 4), "{sync:?}");
+        assert_ne!(status(&world, &device).await, json!("Gone"));
+    }
+    // Once it is absent altogether, the policy applies.
+    world.control(Method::DELETE, &format!("/fleet/devices/{}", ids[2].as_str().unwrap()), None).await;
+    assert_eq!(world.sync(Mode::Incremental).await.counts.removed, 0, "the first read without it");
+    assert_eq!(world.sync(Mode::Incremental).await.counts.removed, 1);
+    assert_eq!(status(&world, &device).await, json!("Gone"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_11_a_filter_that_leaves_most_of_the_fleet_out_is_held_by_the_brake() {
+    let world = World::mapped(30, |_| {}).await;
+    platforms(&world, 15).await;
+    world.remap(delete_at_once).await;
+    world.remap(|spec| spec.on_filtered = OnFiltered::AsRemoved).await;
+    succeeded(&world.sync(Mode::Incremental).await);
+    world.remap(macs_only).await;
+    let sync = world.sync(Mode::Incremental).await;
+    assert_eq!(sync.state, SyncState::Held, "{sync:?}");
+    assert_eq!((sync.counts.skipped, sync.counts.removed), (15, 0), "{sync:?}");
+    assert_eq!(records_by_serial(&world).await.len(), 30, "nothing is deleted");
 }
