@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{PgPool, Postgres, SqlStr, Sqlite, SqlitePool, Transaction};
+use sqlx::{Connection as _, PgPool, Postgres, SqlStr, Sqlite, SqliteConnection, SqlitePool, Transaction};
 
 use crate::dialect::Dialect;
 use crate::{Keyring, Micros, Result, StoreError};
@@ -126,6 +126,7 @@ impl Store {
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .idle_timeout(None)
             .max_lifetime(None)
+            .after_release(|connection, _| Box::pin(is_out_of_its_transaction(connection)))
             .connect_with(cache(options.clone(), SQLITE_WRITER_CACHE_KIB).thread_name(|_| "sqlite-write".into()))
             .await
             .map_err(|error| at_path(error, &path))?;
@@ -254,6 +255,14 @@ impl Tx {
         }
         Ok(())
     }
+}
+
+/// Whether the writer may be used again. A full disk makes SQLite undo a transaction by itself; the rollback that is due
+/// then finds none, and the connection counts as inside one for ever after. Such a one is closed, and another opened.
+async fn is_out_of_its_transaction(connection: &mut SqliteConnection) -> sqlx::Result<bool> {
+    // A rollback may still be on its way to the connection's thread; this comes after it.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }
 
 fn cache(options: SqliteConnectOptions, kib: u32) -> SqliteConnectOptions {

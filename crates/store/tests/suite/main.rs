@@ -5,6 +5,7 @@
 mod brake;
 mod budgets;
 mod connections;
+mod full_disk;
 mod listings;
 mod mappings;
 mod requests;
