@@ -109,6 +109,11 @@ impl Run {
             .any(|column| column.id == self.spec.identifier.column_id && column.unique == Some(true))
     }
 
+    /// When the last look for a create that was sent at this time is due.
+    pub(crate) fn last_look_time(&self, sent: Micros) -> Micros {
+        self.look_time(sent, self.settle.len().saturating_sub(1)).unwrap_or(sent)
+    }
+
     /// When a look `looks` times after sending is due (rule 3); `None` past the last.
     pub(crate) fn look_time(&self, sent: Micros, looks: usize) -> Option<Micros> {
         self.settle.get(looks).map(|after| sent.plus(self.http_timeout).plus(*after))

@@ -54,6 +54,26 @@ impl Store {
             .bind(guard.sync_id).bind(mapping).bind(now).bind(limit).fetch_all(pool).await)?)
     }
 
+    /// Intents that were sent later than it is now: the clock was set back. They count as sent now, or nobody would look for
+    /// them until the clock is there again.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::FenceLost`], [`crate::StoreError::Unavailable`].
+    pub async fn restamp_intents(&self, slice: &Slice, now: Micros, next_look_time: Micros) -> Result<()> {
+        let from_later: Option<(String,)> = on_read!(self, pool => sqlx::query_as(
+            "SELECT device_id FROM intents WHERE mapping_id = $1 AND sent_time > $2 LIMIT 1")
+            .bind(slice.row.mapping_id).bind(now).fetch_optional(pool).await)?;
+        if from_later.is_none() {
+            return Ok(());
+        }
+        let mut tx = self.begin_write().await?;
+        super::slice::fenced(&mut tx, slice.guard, &super::Progress::default()).await?;
+        on_tx!(&mut tx, conn => sqlx::query(
+            "UPDATE intents SET sent_time = $2, looks = 0, next_look_time = $3 WHERE mapping_id = $1 AND sent_time > $2")
+            .bind(slice.row.mapping_id).bind(now).bind(next_look_time).execute(conn).await.map(|_| ()))?;
+        tx.commit().await
+    }
+
     /// When the next intent that a record of this sync waits for may be looked up; `None` if no record waits.
     ///
     /// # Errors

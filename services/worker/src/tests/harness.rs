@@ -1,5 +1,6 @@
 //! A sandbox, a store with one connection and one mapping, and a worker on it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use pandaport_import::{IdentifierPair, MappingSpec, Pair, SourceField, WriteRule};
@@ -16,7 +17,7 @@ use secrecy::SecretString;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Worker, WorkerSettings, Working};
+use crate::{Clock, SystemClock, Worker, WorkerSettings, Working};
 
 pub(super) struct World {
     pub(super) sandbox: Sandbox,
@@ -24,6 +25,8 @@ pub(super) struct World {
     pub(super) queue: Queue,
     pub(super) mapping_id: MappingId,
     pub(super) tenant: Tenant,
+    clock: Arc<dyn Clock>,
+    settle: Vec<Duration>,
     stop: CancellationToken,
     working: Option<Working>,
     _folder: tempfile::TempDir,
@@ -55,6 +58,8 @@ impl World {
             queue,
             mapping_id,
             tenant,
+            clock: Arc::new(SystemClock),
+            settle: [100, 300, 600].map(Duration::from_millis).to_vec(),
             stop: CancellationToken::new(),
             working: None,
             _folder: folder,
@@ -105,14 +110,25 @@ impl World {
             tenant_slots: 4,
             slice: Duration::from_secs(30),
             http_timeout: Duration::from_secs(2),
-            settle: [100, 300, 600].map(Duration::from_millis).to_vec(),
+            settle: self.settle.clone(),
             grace: Duration::from_secs(5),
             outage_limit: Duration::from_secs(60),
             passenger_cap: u64::MAX,
         };
         self.stop = CancellationToken::new();
-        let worker = Worker::new(self.store.clone(), self.queue.clone(), upstream, settings);
+        let worker =
+            Worker::new(self.store.clone(), self.queue.clone(), upstream, settings).with_clock(Arc::clone(&self.clock));
         self.working = Some(worker.start(self.stop.clone()).await.unwrap());
+    }
+
+    /// The same worker, stopped and started, by another clock and with other times of looking.
+    pub(super) async fn start_again(&mut self, clock: Arc<dyn Clock>, settle: Vec<Duration>) {
+        self.stop.cancel();
+        if let Some(working) = self.working.take() {
+            working.stopped().await.unwrap();
+        }
+        (self.clock, self.settle) = (clock, settle);
+        self.start().await;
     }
 
     pub(super) async fn trigger(&self, mode: Mode, dry_run: bool) -> SyncId {

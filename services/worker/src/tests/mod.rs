@@ -3,6 +3,7 @@
 
 mod bench;
 mod brake;
+mod clock;
 mod harness;
 mod identifiers;
 mod journey;

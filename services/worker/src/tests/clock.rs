@@ -1,0 +1,85 @@
+//! The wall clock steps by an hour in the middle of a sync.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+use pandaport_store::syncs::{Mode, SyncState};
+use reqwest::Method;
+use serde_json::json;
+
+use super::harness::World;
+use crate::Clock;
+
+const HOUR: i64 = 3_600;
+
+/// The machine's clocks, the wall clock off by so many seconds.
+#[derive(Default)]
+pub(super) struct Stepped(AtomicI64);
+
+impl Stepped {
+    fn step(&self, seconds: i64) {
+        self.0.fetch_add(seconds, Ordering::Relaxed);
+    }
+}
+
+impl Clock for Stepped {
+    fn now(&self) -> Timestamp {
+        Timestamp::now() + SignedDuration::from_secs(self.0.load(Ordering::Relaxed))
+    }
+
+    fn monotonic(&self) -> Instant {
+        Instant::now()
+    }
+}
+
+/// A first import, and then a sync with as many new devices. In each the answer to the first create is lost, search does
+/// not see it for three seconds, Asset Panda takes duplicates, and the clock steps while other batches are on their way.
+async fn stepped_by(seconds: i64) {
+    let mut world = World::of(150).await;
+    let clock = Arc::new(Stepped::default());
+    let settle = [100, 300, 4_300].map(Duration::from_millis).to_vec();
+    world.start_again(clock.clone(), settle).await;
+    for devices in [150, 300] {
+        let off = json!({"asset_panda": {"rate_limit": false}, "kandji": {"rate_limit": false}});
+        world.control(Method::PUT, "/faults", Some(off)).await;
+        let faults = json!({"asset_panda": {
+            "lost_answer": {"on": "create", "count": 1}, "latency_ms": 100, "search_lag_ms": 3_000,
+            "flags_present": false, "enforce_unique": false,
+        }});
+        world.control(Method::PATCH, "/faults", Some(faults)).await;
+        world.control(Method::POST, "/counters/reset", Some(json!({}))).await;
+        let id = world.trigger(Mode::Incremental, false).await;
+        while creates(&world).await < 9 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        clock.step(seconds);
+
+        let sync = world.ended(id).await;
+
+        assert_eq!(sync.state, SyncState::Succeeded, "{sync:?}");
+        assert_eq!((sync.counts.read, sync.counts.created), (devices, 150), "{sync:?}");
+        let progress = world.control(Method::GET, "/faults/progress", None).await;
+        assert_eq!(progress["asset_panda.lost_answer"]["fired"], 1);
+        let ready = world.sandbox.ready();
+        let path = format!("/records/summary?collection_id={}&column=Serial%20Number", ready.collection_id);
+        let summary = world.control(Method::GET, &path, None).await;
+        assert_eq!((&summary["total"], &summary["distinct"]), (&json!(devices), &json!(devices)), "{summary}");
+        world.control(Method::POST, "/fleet/devices", Some(json!({"count": 150}))).await;
+    }
+}
+
+async fn creates(world: &World) -> u64 {
+    world.counters().await["asset_panda"]["by_path"]["POST /collection-records"].as_u64().unwrap_or(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_3_a_clock_that_is_set_ahead_by_an_hour_makes_no_look_the_last_one_too_early() {
+    stepped_by(HOUR).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_3_a_clock_that_is_set_back_by_an_hour_holds_no_sync_up() {
+    stepped_by(-HOUR).await;
+}
