@@ -12,6 +12,7 @@ mod crashes;
 mod demo;
 mod examples;
 mod explain;
+mod faults;
 mod frozen;
 mod harness;
 mod lost_answers;

@@ -1,51 +1,14 @@
-//! What the APIs do on bad days, in reads and in writes: the sync waits or tries again, and ends right.
+//! An API that is out, or asks to be left alone: the sync waits, says so, and goes on by itself. (What is survived without
+//! waiting: `faults/answers.rs`.)
 
 use std::collections::BTreeMap;
 
 use pandaport_api::v1::SyncState;
 use serde_json::{Value, json};
 
-use crate::harness::caller::{counts, incremental};
+use crate::harness::caller::incremental;
 use crate::harness::journey::{self, PATIENCE};
 use crate::harness::scene::{Scene, assert_succeeded};
-
-/// A fault, by API and switch.
-struct Fault {
-    api: &'static str,
-    switch: &'static str,
-    value: Value,
-}
-
-fn kandji(switch: &'static str, value: Value) -> Fault {
-    Fault { api: "kandji", switch, value }
-}
-
-fn asset_panda(switch: &'static str, value: Value) -> Fault {
-    Fault { api: "asset_panda", switch, value }
-}
-
-/// Under each fault a few devices are changed and added; after the sync all is there, once, with its present values.
-async fn each_is_survived(faults: Vec<Fault>) {
-    let scene = Scene::of(60).await;
-    let import = journey::import(&scene.caller, &scene.sandbox, "serial_number").await;
-    assert_succeeded(&import.sync);
-    for (round, Fault { api, switch, value }) in (1..).zip(faults) {
-        assert!(scene.sandbox.change(20.0, round).await >= 11);
-        scene.sandbox.add_device(json!({"count": 6})).await;
-        scene.sandbox.faults(json!({ api: { switch: value } })).await;
-
-        let sync = scene.sync(&import.mapping_id).await;
-
-        let fault = format!("{api}.{switch} = {value}");
-        assert!(scene.sandbox.struck(&format!("{api}.{switch}")).await > 0, "{fault} never struck");
-        assert_eq!(sync.state(), SyncState::Succeeded, "{fault}: {sync:#?}");
-        let [_, created, adopted, ..] = counts(&sync);
-        assert_eq!(created + adopted, 6, "{fault}");
-        assert_current(&scene, &fault).await;
-        scene.sandbox.heal().await;
-    }
-    scene.sandbox.assert_no_violations().await;
-}
 
 /// Each device is there once, and its OS version is the present one.
 async fn assert_current(scene: &Scene, what: &str) {
@@ -58,41 +21,6 @@ async fn assert_current(scene: &Scene, what: &str) {
     let found: BTreeMap<_, _> =
         records.into_iter().map(|it| os(&Value::Object(it.values), "Device ID", "OS Version")).collect();
     assert_eq!(found, wanted, "{what}");
-}
-
-#[tokio::test]
-async fn whatever_goes_wrong_at_kandji_for_a_while_the_sync_ends_right() {
-    each_is_survived(vec![
-        kandji("status_burst", json!({"status": 503, "on": "devices", "count": 2})),
-        kandji("status_burst", json!({"status": 429, "retry_after": "1", "on": "devices", "count": 2})),
-        kandji("status_burst", json!({"status": 429, "retry_after": "date", "on": "devices", "count": 1})),
-        kandji("status_burst", json!({"status": 429, "on": "devices", "count": 2})),
-        kandji("status_burst", json!({"status": 500, "on": "users", "count": 2})),
-        kandji("reset_connection", json!({"on": "devices", "count": 2})),
-        kandji("hang", json!({"on": "devices", "count": 1})),
-        kandji("truncate", json!({"on": "devices", "count": 1})),
-        kandji("html_every", json!(2)),
-    ])
-    .await;
-}
-
-#[tokio::test]
-async fn whatever_goes_wrong_at_asset_panda_for_a_while_the_sync_ends_right() {
-    each_is_survived(vec![
-        asset_panda("status_burst", json!({"status": 503, "on": "search", "count": 2})),
-        asset_panda("status_burst", json!({"status": 503, "on": "update", "count": 3})),
-        asset_panda("status_burst", json!({"status": 503, "on": "create", "count": 2})),
-        asset_panda("status_burst", json!({"status": 429, "retry_after": "1", "on": "create", "count": 2})),
-        asset_panda("status_burst", json!({"status": 429, "retry_after": "date", "on": "write", "count": 2})),
-        asset_panda("status_burst", json!({"status": 429, "on": "search", "count": 2})),
-        asset_panda("status_burst", json!({"status": 429, "on": "update", "count": 2})),
-        asset_panda("reset_connection", json!({"on": "write", "count": 2})),
-        asset_panda("hang", json!({"on": "update", "count": 1})),
-        asset_panda("hang", json!({"on": "create", "count": 1})),
-        asset_panda("truncate_every", json!(3)),
-        asset_panda("html_every", json!(4)),
-    ])
-    .await;
 }
 
 #[tokio::test]

@@ -99,6 +99,24 @@ async fn rule_2_a_first_import_of_a_fleet_that_shrinks_and_grows_meanwhile_misse
 }
 
 #[tokio::test]
+async fn rule_2_a_first_import_whose_pages_repeat_or_shrink_or_shift_misses_nothing() {
+    for shift in [
+        json!({"repeat_page_at": 2}),
+        json!({"page_cap": 130}),
+        json!({"delete_between_pages": {"at": "page_end", "count": 2}}),
+        json!({"page_cap": 90, "add_between_pages": {"at": "before", "devices": 10, "count": 3}}),
+    ] {
+        let scene = Scene::of(DEVICES).await;
+        let before = listed(&scene).await;
+        scene.sandbox.faults(json!({ "kandji": shift })).await;
+        let first = import(&scene.caller, &scene.sandbox, "serial_number").await;
+        assert_succeeded(&first.sync);
+        assert_none_is_missed(&scene, &before, &shift.to_string()).await;
+        scene.sandbox.assert_no_violations().await;
+    }
+}
+
+#[tokio::test]
 async fn rule_2_an_empty_page_in_the_middle_is_no_end() {
     let scene = Scene::of(DEVICES).await;
     // After the second page so many devices go that the third offset lies past the end: an empty page where the

@@ -109,9 +109,14 @@ impl Installation {
     }
 
     pub(crate) async fn control_plane(&self) -> Serving {
+        self.control_plane_as("control-plane").await
+    }
+
+    /// One of several; `name` names its log.
+    pub(crate) async fn control_plane_as(&self, name: &str) -> Serving {
         let mut command = self.command(env!("CARGO_BIN_EXE_pandaport-control-plane"));
         command.env("PANDAPORT_ENCRYPTION_KEY", KEY);
-        self.serve("control-plane", command).await
+        self.serve(name, command).await
     }
 
     /// A worker of its own; `name` names its log.

@@ -38,12 +38,14 @@ pub(crate) struct Ready {
 }
 
 /// A record of a collection, with its values by column name.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub(crate) struct Record {
     pub(crate) id: String,
     pub(crate) values: Map<String, Value>,
     /// How often it was written since it was made.
     pub(crate) updates: u64,
+    /// Whether it was made past the API.
+    pub(crate) by_hand: bool,
 }
 
 /// Calls to both stand-ins.
