@@ -14,6 +14,7 @@ mod examples;
 mod explain;
 mod faults;
 mod frozen;
+mod guarantees;
 mod harness;
 mod lost_answers;
 mod outages;
