@@ -2,7 +2,7 @@
 
 use pandaport_api::v1::explain_device_request::Device as Named;
 use pandaport_api::v1::{
-    DeviceState, ExplainDeviceRequest, ExplainDeviceResponse, KandjiPresence, NextAction, RecordOutcome,
+    DeviceState, ExplainDeviceRequest, ExplainDeviceResponse, Filter, KandjiPresence, NextAction, RecordOutcome,
 };
 use prost_types::Value as Cell;
 use serde_json::{Value, json};
@@ -178,4 +178,35 @@ async fn rule_12_of_devices_with_one_serial_number_the_one_with_the_record_is_ex
 async fn assert_succeeded_with_one_rejection(scene: &Scene, import: &Import) {
     let sync = scene.sync(&import.mapping_id).await;
     assert_eq!(sync.counts.unwrap().rejected, 1, "{sync:#?}");
+}
+
+#[tokio::test]
+async fn a_filter_by_platform_imports_what_passes_and_tells_of_the_rest() {
+    let scene = Scene::of(12).await;
+    for (at, device) in scene.sandbox.devices().await.iter().enumerate() {
+        let platform = ["Mac", "iPad", "iPhone"][at % 3];
+        scene.sandbox.edit_device(&text(device, "device_id"), json!({"platform": platform, "is_removed": false})).await;
+    }
+    let (caller, sandbox) = (&scene.caller, &scene.sandbox);
+    let connection_id = journey::connect(caller, sandbox).await;
+    let mut mapping = journey::mapping_of_all(caller, sandbox, &connection_id, "ITAM", "serial_number").await;
+    mapping.filter = Some(Filter { platforms: vec!["Mac".into(), "iPad".into()], ..Filter::default() });
+    let created = journey::create(caller, &connection_id, mapping).await;
+    let mapping_id = created.mapping.unwrap().mapping_id;
+    let sync = caller.ended(&created.sync.unwrap().sync_id, journey::PATIENCE).await;
+    assert_succeeded(&sync);
+    let counts = sync.counts.unwrap();
+    assert_eq!((counts.read, counts.created, counts.skipped), (12, 8, 4), "{counts:?}");
+    assert_eq!(sandbox.records().await.len(), 8);
+    let told = caller.records(&sync.sync_id, &[RecordOutcome::Skipped]).await;
+    assert!(told.len() == 4 && told.iter().all(|it| it.reason == "FILTERED"), "{told:#?}");
+    let left_out = caller.devices(&mapping_id, &[DeviceState::Filtered]).await;
+    assert_eq!(left_out.len(), 4);
+    assert!(left_out.iter().all(|it| it.message == "filtered by platform: it is \"iPhone\""), "{left_out:#?}");
+    let import = Import { connection_id, mapping_id, sync };
+    let explain = Explaining { scene: &scene, import: &import };
+    let (action, reason, message) = explain.next(&left_out[0].device_id).await;
+    assert_eq!((action, reason.as_str()), (NextAction::Skip, "FILTERED"));
+    assert_eq!(message, left_out[0].message);
+    sandbox.assert_no_violations().await;
 }
