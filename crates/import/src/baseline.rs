@@ -51,10 +51,11 @@ impl Baseline {
     }
 
     /// The same knowledge after the mapping changed: values follow their column, whatever field it is filled from now.
+    /// `before` are the columns in whose order they stand ([`crate::MappingSpec::column_order`]).
     #[must_use]
-    pub fn realigned(&self, before: &[CellSpec], now: &[CellSpec]) -> Self {
+    pub fn realigned(&self, before: &[String], now: &[CellSpec]) -> Self {
         let follow = |cell: &CellSpec| {
-            let index = before.iter().position(|old| old.column_id == cell.column_id)?;
+            let index = before.iter().position(|old| *old == cell.column_id)?;
             self.get(index).cloned()
         };
         Self(now.iter().map(follow).collect())
@@ -128,7 +129,7 @@ mod tests {
 
     #[test]
     fn values_follow_their_column_when_the_mapping_changes() {
-        let before = [spec("a"), spec("b"), spec("c")];
+        let before = ["a", "b", "c"].map(str::to_owned);
         let now = [spec("a"), spec("new"), spec("c"), spec("b")];
         let baseline = Baseline(vec![ours(json!(1)), ours(json!(2)), None]);
         assert_eq!(baseline.realigned(&before, &now), Baseline(vec![ours(json!(1)), None, None, ours(json!(2))]));

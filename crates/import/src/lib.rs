@@ -42,7 +42,7 @@ pub use baseline::{Baseline, BaselineCell};
 pub use catalogue::{Fitness, SourceField, ValueType};
 pub use cell::{Cell, CellSpec};
 pub use change::{Change, Difference};
-pub use check::{CheckReason, Checked, Finding, check, moved};
+pub use check::{CheckReason, Checked, Finding, check, moved, renamed};
 pub use column::{Column, ColumnType};
 pub use compare::{is_empty, same};
 pub use decide::{Case, Decision, FoundRecord, LinkedCase, Mode, decide, needs_look_up};

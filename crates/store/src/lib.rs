@@ -12,6 +12,7 @@ mod error;
 mod ids;
 mod migrate;
 mod pool;
+mod schedule;
 mod secrets;
 mod text;
 mod time;
@@ -32,6 +33,7 @@ pub use error::{Conflict, StoreError};
 pub use ids::{ConnectionId, LotId, MappingId, SyncId, Tenant};
 pub use migrate::MigrationLock;
 pub use pool::{Pool, Store, Tx};
+pub use schedule::{CronError, CronSchedule, Schedule};
 pub use secrets::Keyring;
 pub use time::Micros;
 

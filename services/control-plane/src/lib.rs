@@ -21,12 +21,15 @@ mod reason;
 mod records;
 mod requests;
 mod rpcs;
+mod schedule_input;
 mod server;
 mod standing;
 mod syncs;
 mod test_connection;
 mod trace;
 mod uniqueness;
+mod update_mapping;
+mod update_mask;
 mod validate;
 mod watch;
 

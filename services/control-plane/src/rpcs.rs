@@ -76,6 +76,9 @@ rpcs! {
     list_collections(ListCollectionsRequest) -> ListCollectionsResponse;
     list_columns(ListColumnsRequest) -> ListColumnsResponse;
     create_mapping(CreateMappingRequest) -> CreateMappingResponse;
+    update_mapping(UpdateMappingRequest) -> UpdateMappingResponse;
+    pause_mapping(PauseMappingRequest) -> PauseMappingResponse;
+    resume_mapping(ResumeMappingRequest) -> ResumeMappingResponse;
     get_mapping(GetMappingRequest) -> GetMappingResponse;
     list_mappings(ListMappingsRequest) -> ListMappingsResponse;
     approve_held(ApproveHeldRequest) -> ApproveHeldResponse;

@@ -3,6 +3,7 @@
 mod approve;
 pub(crate) mod by_name;
 pub(crate) mod catalog;
+mod change_mapping;
 mod connections;
 mod devices;
 mod endpoint;
@@ -10,6 +11,7 @@ mod mappings;
 mod pair;
 mod policy;
 pub mod refusal;
+mod schedule;
 mod secret;
 mod syncs;
 pub mod watch;

@@ -42,12 +42,20 @@ impl WritePlan {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct IntentPayload {
     pub(crate) plan: WritePlan,
+    /// The revision of the mapping that sent it: its values stand in that one's order.
+    #[serde(default = "first_revision")]
+    pub(crate) revision: i64,
     pub(crate) fingerprint: Vec<u8>,
     pub(crate) last_enrollment: Option<Micros>,
     pub(crate) last_check_in: Option<Micros>,
     /// What Asset Panda said when it refused the row as not unique: a look-up is to explain it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) refused: Option<String>,
+}
+
+/// Before there were others, it was the first.
+fn first_revision() -> i64 {
+    1
 }
 
 /// What a look-up of one identifier found.

@@ -14,6 +14,13 @@ ALTER TABLE mappings ADD COLUMN held_digest TEXT;     -- stands for the rows in 
 ALTER TABLE mappings ADD COLUMN held_since BIGINT;
 ALTER TABLE mappings ADD COLUMN health TEXT NOT NULL DEFAULT 'HEALTHY'; -- what alerts tell of: HEALTHY, FAILING, REJECTIONS, HELD
 
+ALTER TABLE mappings ADD COLUMN notes TEXT NOT NULL DEFAULT '[]'; -- JSON: what moved in the collection and can be lived with
+
+-- The mapped columns as they were when the revision was made, JSON: what they are held against before every sync.
+ALTER TABLE mapping_revisions ADD COLUMN columns TEXT;
+-- The revision in whose pair order the cells stand. (Before there were others, it was the first.)
+ALTER TABLE link_values ADD COLUMN revision BIGINT NOT NULL DEFAULT 1;
+
 ALTER TABLE syncs ADD COLUMN plan_of BLOB;         -- the dry run whose plan is to be applied
 ALTER TABLE syncs ADD COLUMN approved_digest TEXT; -- what the brake held and somebody approved; see approved_changes
 CREATE INDEX syncs_ended ON syncs (end_time) WHERE end_time IS NOT NULL;

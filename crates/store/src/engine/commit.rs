@@ -69,13 +69,13 @@ async fn apply_one(tx: &mut Tx, slice: &Slice, guard: Guard, op: &Op) -> Result<
                 forms: forms.as_deref(),
                 passenger_time: *passenger_time,
             };
-            link_rows::keep(tx, row.mapping_id, device_id, &keep).await
+            link_rows::keep(tx, slice, device_id, &keep).await
         }
         Op::MoveLink { from, to } => link_rows::move_to(tx, slice, from, to).await,
         Op::ClearRecord { device_id } => link_rows::clear_record(tx, row.mapping_id, device_id).await,
         Op::DropLink { device_id } => link_rows::drop_link(tx, row.mapping_id, device_id).await,
         Op::Flag { device_id, set, clear } => link_rows::flag(tx, row.mapping_id, device_id, *set, *clear).await,
-        Op::MarkDirty { device_id, cells } => link_rows::mark_dirty(tx, row.mapping_id, device_id, cells).await,
+        Op::MarkDirty { device_id, cells } => link_rows::mark_dirty(tx, slice, device_id, cells).await,
         Op::RejectLink(rejection) => link_rows::reject(tx, slice, rejection).await,
         Op::PutIntent(intent) => super::intents::put(tx, slice, intent).await,
         Op::DropIntent { device_id } => super::intents::drop(tx, row.mapping_id, device_id).await,

@@ -34,8 +34,14 @@ pub struct SliceRow {
     pub connection_id: ConnectionId,
     /// The collection that is written.
     pub collection_id: String,
+    /// The revision of the mapping that is pinned.
+    pub revision: i64,
     /// The mapping as pinned, JSON.
     pub spec: String,
+    /// The mapped columns as they were when it was made, JSON.
+    pub columns: Option<String>,
+    /// What the mapping says has moved in the collection, JSON.
+    pub notes: String,
     /// `INCREMENTAL` or `FULL`.
     pub mode: String,
     /// Only plan.
@@ -161,7 +167,7 @@ impl Store {
                 .bind(sync_id).bind(from).bind(to).execute(conn).await.map(|_| ()))?;
         }
         let row: SliceRow = on_tx!(&mut tx, conn => sqlx::query_as(
-            "SELECT s.tenant, s.mapping_id, m.connection_id, m.collection_id, r.spec, s.mode, s.dry_run, s.retry_rejected,
+            "SELECT s.tenant, s.mapping_id, m.connection_id, m.collection_id, s.revision, r.spec, r.columns, m.notes, s.mode, s.dry_run, s.retry_rejected,
                     s.phase, s.checkpoint, s.cancel_request_time, s.outage_since, s.outage_pauses, s.start_time,
                     m.fleet_size, s.traceparent, s.approved_digest IS NOT NULL AS approved
              FROM syncs s
@@ -217,6 +223,22 @@ impl Store {
         Ok(cancel)
     }
 
+    /// Keeps what has moved in the collection and can be lived with, JSON: a sync of an earlier revision has nothing to say of
+    /// the present one. `columns`, JSON, are kept with the sync's revision if it has none.
+    ///
+    /// # Errors
+    /// [`StoreError::FenceLost`], [`StoreError::Unavailable`].
+    pub async fn note_schema(&self, slice: &Slice, notes: &str, columns: Option<&str>) -> Result<()> {
+        let mut tx = self.begin_write().await?;
+        fenced(&mut tx, slice.guard, &Progress::default()).await?;
+        on_tx!(&mut tx, conn => sqlx::query("UPDATE mappings SET notes = $3 WHERE mapping_id = $1 AND revision = $2")
+            .bind(slice.row.mapping_id).bind(slice.row.revision).bind(notes).execute(conn).await.map(|_| ()))?;
+        on_tx!(&mut tx, conn => sqlx::query(
+            "UPDATE mapping_revisions SET columns = $3 WHERE mapping_id = $1 AND revision = $2 AND columns IS NULL AND $3 IS NOT NULL")
+            .bind(slice.row.mapping_id).bind(slice.row.revision).bind(columns).execute(conn).await.map(|_| ()))?;
+        tx.commit().await
+    }
+
     /// Ends the sync, and tells its mapping.
     ///
     /// # Errors
@@ -255,7 +277,8 @@ impl Store {
     }
 }
 
-/// What the mapping keeps of a sync that ended: counts of its links are taken anew, so that they can't drift.
+/// What the mapping keeps of a sync that ended: counts of its links are taken anew, so that they can't drift. That a sync
+/// of an earlier revision broke says nothing of a mapping that was put right since.
 const TELL_MAPPING: &str = "
     UPDATE mappings SET
         last_sync_id = $1,
@@ -266,10 +289,12 @@ const TELL_MAPPING: &str = "
         linked_count = (SELECT COUNT(*) FROM links l WHERE l.mapping_id = mappings.mapping_id AND (l.flags & 1) <> 0),
         rejected_count = (SELECT COUNT(*) FROM links l WHERE l.mapping_id = mappings.mapping_id AND (l.flags & 12) <> 0),
         state = CASE WHEN state = 'PAUSED' THEN state
-                     WHEN $4 IS NOT NULL THEN 'BROKEN'
+                     WHEN $4 IS NOT NULL AND revision = (SELECT revision FROM syncs WHERE sync_id = $1) THEN 'BROKEN'
                      WHEN $3 AND state = 'BROKEN' THEN 'ACTIVE'
                      ELSE state END,
-        state_reason = CASE WHEN $3 THEN '' ELSE COALESCE($4, state_reason) END
+        state_reason = CASE WHEN $3 THEN ''
+                            WHEN revision = (SELECT revision FROM syncs WHERE sync_id = $1) THEN COALESCE($4, state_reason)
+                            ELSE state_reason END
     WHERE mapping_id = (SELECT mapping_id FROM syncs WHERE sync_id = $1)";
 
 /// Adds progress to the sync row if the fence is still ours. Answers whether the sync is to be cancelled.

@@ -6,6 +6,8 @@ mod connections;
 mod held;
 mod house;
 mod mappings;
+mod schedules;
 mod serving;
 mod syncs;
 mod test_connection;
+mod update_mapping;

@@ -64,7 +64,11 @@ pub fn mapping(width: Option<u16>, it: &Mapping) -> String {
     if let Some(held) = &it.held {
         lines.push(("Held", format!("{}; pandaport mappings approve shows more", sentence(held))));
     }
-    format!("{}\n\n{}", sheet(width, &lines), pairs(width, it))
+    let mut parts = vec![sheet(width, &lines), pairs(width, it)];
+    if !it.notes.is_empty() {
+        parts.push(warnings(&it.notes));
+    }
+    parts.join("\n\n")
 }
 
 /// The pairs of a mapping, the identifier first.
@@ -128,7 +132,10 @@ fn schedule(it: Option<&Schedule>) -> String {
     match it.and_then(|it| it.kind.as_ref()) {
         None => "every hour".to_owned(),
         Some(ScheduleKind::Interval(every)) => format!("every {}", length(duration(every))),
-        Some(ScheduleKind::Cron(cron)) => format!("{} {}", cron.expression, cron.time_zone),
+        Some(ScheduleKind::Cron(cron)) => {
+            let zone = if cron.time_zone.is_empty() { "UTC" } else { &cron.time_zone };
+            format!("{} {}", clean(&cron.expression), clean(zone))
+        }
         Some(ScheduleKind::Manual(_)) => "only on demand".to_owned(),
     }
 }

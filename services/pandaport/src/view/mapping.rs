@@ -49,6 +49,8 @@ pub struct MappingView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     update_time: Option<String>,
     etag: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<WarningView<'a>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -151,6 +153,7 @@ impl<'a> From<&'a v1::Mapping> for MappingView<'a> {
             create_time: time(it.create_time.as_ref()),
             update_time: time(it.update_time.as_ref()),
             etag: &it.etag,
+            notes: it.notes.iter().map(Into::into).collect(),
         }
     }
 }
@@ -183,6 +186,27 @@ pub struct CreatedMappingView<'a> {
 
 impl<'a> From<&'a v1::CreateMappingResponse> for CreatedMappingView<'a> {
     fn from(it: &'a v1::CreateMappingResponse) -> Self {
+        Self {
+            mapping: it.mapping.as_ref().map(Into::into),
+            warnings: it.warnings.iter().map(Into::into).collect(),
+            sync: it.sync.as_ref().map(Into::into),
+        }
+    }
+}
+
+/// `pandaport.v1.UpdateMappingResponse`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UpdatedMappingView<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mapping: Option<MappingView<'a>>,
+    warnings: Vec<WarningView<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sync: Option<SyncView<'a>>,
+}
+
+impl<'a> From<&'a v1::UpdateMappingResponse> for UpdatedMappingView<'a> {
+    fn from(it: &'a v1::UpdateMappingResponse) -> Self {
         Self {
             mapping: it.mapping.as_ref().map(Into::into),
             warnings: it.warnings.iter().map(Into::into).collect(),

@@ -51,6 +51,7 @@ impl Outgoing {
 pub(super) fn intent(run: &Run, row: &ReadyRow, plan: &WritePlan, now: Micros, refused: Option<String>) -> Intent {
     let payload = IntentPayload {
         plan: plan.clone(),
+        revision: run.slice.row.revision,
         fingerprint: row.fingerprint.clone(),
         last_enrollment: row.last_enrollment,
         last_check_in: row.last_check_in,

@@ -224,6 +224,7 @@ impl<'a> Confirming<'a> {
     fn confirm(&mut self, row: &ReadyRow, plan: &WritePlan, created: bool, record_id: String) {
         let payload = IntentPayload {
             plan: plan.clone(),
+            revision: self.run.slice.row.revision,
             fingerprint: row.fingerprint.clone(),
             last_enrollment: row.last_enrollment,
             last_check_in: row.last_check_in,

@@ -12,6 +12,7 @@ use pandaport_store::engine::{CountDeltas, Holder, LinkPut, LinkRow, Op, Rejecti
 
 use super::evidence::{OwnLink, found_of, may_be_taken_over, read_record, read_records};
 use super::lookup::is_exact;
+use super::order::Orders;
 use crate::halt::{Api, Halt};
 use crate::plan::{Found, FoundSet, WritePlan, json, listed, parse, row_of, unconfirmed, wanted};
 use crate::run::Run;
@@ -24,13 +25,14 @@ const AT_ONCE: i64 = 200;
 pub(crate) async fn run(run: &mut Run) -> Result<(), Halt> {
     let projector = run.projector();
     let cells = projector.cells().to_vec();
+    let mut orders = Orders::default();
     loop {
         run.in_time()?;
         let rows = run.store.next_undecided(&run.slice, AT_ONCE).await?;
         if rows.is_empty() {
             break;
         }
-        let mut deciding = Deciding::new(run, &cells, &rows).await?;
+        let mut deciding = Deciding::new(run, &cells, &mut orders, &rows).await?;
         let mut stopped = None;
         for row in &rows {
             if let Err(halt) = deciding.device(row).await {
@@ -52,6 +54,7 @@ pub(crate) async fn run(run: &mut Run) -> Result<(), Halt> {
 struct Deciding<'a> {
     run: &'a Run,
     cells: &'a [CellSpec],
+    orders: &'a Orders,
     /// Who holds the records that were found, by record id.
     holders: HashMap<String, Holder>,
     /// Links of devices that are gone or lost to a rival, by serial number: re-enrolment (rule 12).
@@ -67,7 +70,12 @@ struct Deciding<'a> {
 }
 
 impl<'a> Deciding<'a> {
-    async fn new(run: &'a Run, cells: &'a [CellSpec], rows: &[UndecidedRow]) -> Result<Self, Halt> {
+    async fn new(
+        run: &'a Run,
+        cells: &'a [CellSpec],
+        orders: &'a mut Orders,
+        rows: &[UndecidedRow],
+    ) -> Result<Self, Halt> {
         let mut record_ids = Vec::new();
         let mut missing = Vec::new();
         for row in rows {
@@ -84,9 +92,13 @@ impl<'a> Deciding<'a> {
             .filter_map(|row| row.serial_number.as_deref())
             .collect();
         let by_serial = run.store.holders_of_serials(&run.slice, &serials).await?;
+        let own = rows.iter().filter_map(|row| row.revision);
+        let others = holders.iter().chain(&by_serial).map(|it| it.link.revision);
+        orders.learn(run, own.chain(others).collect()).await?;
         Ok(Self {
             run,
             cells,
+            orders,
             holders: holders.into_iter().map(|it| (it.link.record_id.clone(), it)).collect(),
             by_serial: by_serial
                 .into_iter()
@@ -114,7 +126,7 @@ impl<'a> Deciding<'a> {
             self.reject(row, RejectReason::RefusedByAssetPanda, message);
             return Ok(());
         }
-        let mut link = OwnLink::of(row)?;
+        let mut link = OwnLink::of(row, self.orders, self.cells)?;
         if link.is_none() {
             link = self.take_over(row, &found)?;
         }
@@ -201,7 +213,7 @@ impl<'a> Deciding<'a> {
         self.holders.remove(&old.record_id);
         Ok(Some(OwnLink {
             record_id: old.record_id,
-            baseline: parse("link", &old.cells)?,
+            baseline: self.orders.align(old.revision, self.cells, parse("link", &old.cells)?),
             forms: parse("link", &old.forms)?,
             dirty: old.flags & flag::DIRTY != 0,
             marked: old.flags & flag::MARKED != 0,

@@ -7,6 +7,7 @@ mod confirm;
 pub(crate) mod decide;
 mod evidence;
 pub(crate) mod lookup;
+mod order;
 pub(crate) mod read;
 mod removal;
 pub(crate) mod remove;

@@ -11,7 +11,7 @@ use pandaport_store::connections::{self, AssetPandaKey, Credentials, NewConnecti
 use pandaport_store::mappings::{self, MappingState, NewMapping};
 use pandaport_store::records::{self, SyncRecord};
 use pandaport_store::syncs::{self, Creation, Mode, NewSync, Sync, TriggerKind};
-use pandaport_store::{ConnectionId, Keyring, MappingId, Micros, Store, SyncId, Tenant};
+use pandaport_store::{ConnectionId, Keyring, MappingId, Micros, Schedule, Store, SyncId, Tenant};
 use pandaport_upstream::{BudgetSettings, Upstream};
 use secrecy::SecretString;
 use serde_json::Value;
@@ -235,10 +235,9 @@ async fn connect(store: &Store, tenant: &Tenant, sandbox: &Sandbox, mapped: impl
         collection_key: ready.collection_id.clone(),
         spec: serde_json::to_string(&spec).unwrap(),
         state: MappingState::Active,
-        interval: None,
+        columns: None,
+        schedule: Schedule::Manual,
         full_sync_every: Duration::from_secs(7 * 86_400),
-        next_sync_time: None,
-        next_full_time: now.plus(Duration::from_secs(7 * 86_400)),
     };
     let mut tx = store.begin_write().await.unwrap();
     connections::insert(&mut tx, store.keyring().unwrap(), tenant, &connection, now).await.unwrap();

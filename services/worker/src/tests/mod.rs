@@ -8,4 +8,5 @@ mod harness;
 mod identifiers;
 mod journey;
 mod removal;
+mod mapping_changes;
 mod standing;
