@@ -178,7 +178,8 @@ pub fn renamed(spec: &MappingSpec, before: &[Column], now: &[Column]) -> Vec<Fin
         .filter_map(|(field, id)| {
             let old = before.iter().find(|column| column.id == id)?;
             let new = now.iter().find(|column| column.id == id && column.name != old.name)?;
-            let message = format!("column \"{}\" ({id}) is now called \"{}\"; it is written as before", old.name, new.name);
+            let message =
+                format!("column \"{}\" ({id}) is now called \"{}\"; it is written as before", old.name, new.name);
             Some(Finding { field, reason: CheckReason::ColumnRenamed, message })
         })
         .collect()

@@ -234,8 +234,7 @@ pub async fn update(
     let before = get_in(tx, tenant, id).await?;
     let schedule = change.schedule.clone().map_or_else(|| before.schedule(), Ok)?;
     let times = ScheduleColumns::of(&schedule);
-    let next_sync_time =
-        if change.schedule.is_some() { schedule.next(id, now) } else { before.next_sync_time };
+    let next_sync_time = if change.schedule.is_some() { schedule.next(id, now) } else { before.next_sync_time };
     let next_full_time = before.next_full_time.min(now.plus(change.full_sync_every));
     let revision = before.revision + i64::from(change.revision.is_some());
     let row = on_tx!(tx, conn => sqlx::query_as::<_, Mapping>(concat!(
@@ -418,8 +417,11 @@ struct NextSync {
     next_sync_time: Micros,
 }
 
-/// Brings forward what a clock that was ahead, and went back, has put off: no next sync is later than its schedule says
-/// now. Answers how many were.
+/// How far the clocks of two processes may differ: what one of them has just done is not put off.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(60);
+
+/// Brings forward what a clock that was ahead, and went back, has put off: no next sync is later than its schedule says a
+/// minute from now. Answers how many were.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`].
@@ -430,8 +432,12 @@ pub async fn bring_forward(tx: &mut Tx, now: Micros) -> Result<u64> {
         .bind(now).fetch_all(&mut *conn).await)?;
     let mut moved = 0;
     for it in waiting {
-        let schedule = schedule(it.interval_ms, it.cron_expression.as_deref(), it.cron_time_zone.as_deref())?;
-        if let Some(next) = schedule.next(it.mapping_id, now).filter(|next| *next < it.next_sync_time) {
+        // One that can't be read is told of when it is due, and must not hold up the others.
+        let Ok(schedule) = schedule(it.interval_ms, it.cron_expression.as_deref(), it.cron_time_zone.as_deref()) else {
+            continue;
+        };
+        let next = schedule.next(it.mapping_id, now.plus(CLOCKS_DIFFER));
+        if let Some(next) = next.filter(|next| *next < it.next_sync_time) {
             moved += u64::from(move_next(tx, it.mapping_id, it.next_sync_time, Some(next)).await?);
         }
     }
@@ -443,8 +449,15 @@ pub async fn bring_forward(tx: &mut Tx, now: Micros) -> Result<u64> {
 /// # Errors
 /// [`StoreError::NotFound`].
 pub async fn pause(tx: &mut Tx, tenant: &Tenant, id: MappingId, now: Micros) -> Result<Mapping> {
-    change_state(tx, tenant, id, now, "UPDATE mappings SET state = 'PAUSED', update_time = $3, version = version + 1 \
-         WHERE mapping_id = $1 AND tenant = $2 AND state <> 'PAUSED'").await
+    change_state(
+        tx,
+        tenant,
+        id,
+        now,
+        "UPDATE mappings SET state = 'PAUSED', update_time = $3, version = version + 1 \
+         WHERE mapping_id = $1 AND tenant = $2 AND state <> 'PAUSED'",
+    )
+    .await
 }
 
 /// Sets a paused mapping going again; any other stays as it is. If a sync was missed meanwhile, its time is past and the
@@ -453,8 +466,15 @@ pub async fn pause(tx: &mut Tx, tenant: &Tenant, id: MappingId, now: Micros) -> 
 /// # Errors
 /// [`StoreError::NotFound`].
 pub async fn resume(tx: &mut Tx, tenant: &Tenant, id: MappingId, now: Micros) -> Result<Mapping> {
-    change_state(tx, tenant, id, now, "UPDATE mappings SET state = CASE WHEN state_reason = '' THEN 'ACTIVE' ELSE 'BROKEN' END, \
-         update_time = $3, version = version + 1 WHERE mapping_id = $1 AND tenant = $2 AND state = 'PAUSED'").await
+    change_state(
+        tx,
+        tenant,
+        id,
+        now,
+        "UPDATE mappings SET state = CASE WHEN state_reason = '' THEN 'ACTIVE' ELSE 'BROKEN' END, \
+         update_time = $3, version = version + 1 WHERE mapping_id = $1 AND tenant = $2 AND state = 'PAUSED'",
+    )
+    .await
 }
 
 async fn change_state(tx: &mut Tx, tenant: &Tenant, id: MappingId, now: Micros, sql: &'static str) -> Result<Mapping> {

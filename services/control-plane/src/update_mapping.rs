@@ -66,6 +66,7 @@ impl ControlPlane {
             (None, Vec::new())
         };
         let spec = revision.as_ref().map_or_else(|| stored.spec.clone(), |new| new.spec.clone());
+        let held = self.held(caller, id).await?;
         let last_sync = match row.last_sync_id {
             Some(id) => Some(self.describe(syncs::get(&self.store, &caller.tenant, id).await?).await?),
             None => None,
@@ -83,7 +84,7 @@ impl ControlPlane {
         let sync = if mended { self.sync_at_once(&mut tx, caller, id, now).await? } else { None };
         let sync = sync.map(convert::sync);
         let answer = proto::UpdateMappingResponse {
-            mapping: Some(convert::mapping(updated, &spec, sync.clone().or(last_sync))?),
+            mapping: Some(proto::Mapping { held, ..convert::mapping(updated, &spec, sync.clone().or(last_sync))? }),
             warnings,
             sync,
         };

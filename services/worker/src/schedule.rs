@@ -54,8 +54,16 @@ async fn start_due(deps: &Deps) -> Result<(), QueueError> {
     let now = deps.now();
     for due in mappings::due(&deps.store, now, AT_ONCE).await? {
         let mut tx = deps.store.begin_write().await?;
+        let claimed = match mappings::claim_due(&mut tx, &due, now).await {
+            // What can't be read of one mapping must not hold up the others.
+            Err(error) if !error.is_unavailable() => {
+                tracing::error!(mapping_id = %due.mapping_id, %error, "a mapping's schedule does not work");
+                continue;
+            }
+            claimed => claimed?,
+        };
         // One that is still running is not overtaken: its next turn is an interval later.
-        if let Some(Creation::Created(sync)) = mappings::claim_due(&mut tx, &due, now).await? {
+        if let Some(Creation::Created(sync)) = claimed {
             deps.queue.enqueue(&mut tx, &Behind::from(&sync)).await?;
             tracing::info!(sync_id = %sync.sync_id, mapping_id = %due.mapping_id, mode = %sync.mode, "scheduled sync queued");
         }

@@ -61,7 +61,10 @@ fn a_time_that_autumn_repeats_runs_the_first_time_only() {
     // In Chicago the clock goes from 2:00 back to 1:00 on 2026-11-01, at 7:00 UTC.
     let once = ["2026-11-01T06:30:00Z", "2026-11-02T07:30:00Z"];
     assert_eq!(run_times(&cron("30 1 * * *", "America/Chicago"), "2026-11-01T00:00:00Z", 2), once);
-    assert_eq!(run_times(&cron("30 1,13 * * *", "America/Chicago"), "2026-11-01T06:59:00Z", 1), ["2026-11-01T19:30:00Z"]);
+    assert_eq!(
+        run_times(&cron("30 1,13 * * *", "America/Chicago"), "2026-11-01T06:59:00Z", 1),
+        ["2026-11-01T19:30:00Z"]
+    );
     // Asked in the repeated hour, too.
     assert_eq!(run_times(&cron("30 1 * * *", "America/Chicago"), "2026-11-01T07:10:00Z", 1), ["2026-11-02T07:30:00Z"]);
 }
@@ -94,7 +97,9 @@ fn an_expression_that_cannot_be_read_says_where(#[case] expression: &str, #[case
 #[test]
 fn a_zone_that_is_none_is_told_together_with_the_expression() {
     let errors = CronSchedule::parse("x", "Mars/Olympus").unwrap_err();
-    assert!(matches!(errors.as_slice(), [CronError::Expression(_), CronError::TimeZone(zone)] if zone.contains("Mars")));
+    assert!(
+        matches!(errors.as_slice(), [CronError::Expression(_), CronError::TimeZone(zone)] if zone.contains("Mars"))
+    );
 }
 
 #[test]
@@ -108,8 +113,7 @@ fn mappings_of_one_interval_do_not_begin_together() {
     let ids = (0..100).map(|_| MappingId::new(now));
     let times: std::collections::BTreeSet<_> = ids.map(|id| next_on_grid(id, HOUR, now)).collect();
     assert!(times.len() > 90, "{}", times.len());
-    let quarters: std::collections::BTreeSet<_> =
-        times.iter().map(|time| time.since(now).as_secs() / 900).collect();
+    let quarters: std::collections::BTreeSet<_> = times.iter().map(|time| time.since(now).as_secs() / 900).collect();
     assert_eq!(quarters.len(), 4, "they lie in all of the hour");
 }
 

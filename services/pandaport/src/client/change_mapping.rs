@@ -177,11 +177,8 @@ mod tests {
     }
 
     fn change(flags: &[&str]) -> Result<(Mapping, Vec<&'static str>), Error> {
-        let column = |id: &str, name: &str| Column {
-            column_id: id.into(),
-            display_name: name.into(),
-            ..Column::default()
-        };
+        let column =
+            |id: &str, name: &str| Column { column_id: id.into(), display_name: name.into(), ..Column::default() };
         let columns = [column("c1", "Model"), column("c2", "Platform")];
         let pair = |field: &str, id: &str| FieldPair {
             source_field: field.into(),

@@ -93,7 +93,8 @@ mod tests {
 
     #[test]
     fn one_schedule_only() {
-        for flags in [vec!["--cron=0 6 * * *", "--every=1h"], vec!["--cron=0 6 * * *", "--manual"], vec!["--time-zone=UTC"]]
+        for flags in
+            [vec!["--cron=0 6 * * *", "--every=1h"], vec!["--cron=0 6 * * *", "--manual"], vec!["--time-zone=UTC"]]
         {
             assert!(Line::try_parse_from(std::iter::once("x").chain(flags.clone())).is_err(), "{flags:?}");
         }

@@ -33,7 +33,7 @@ impl Orders {
     /// The values of a link in the order of the cells.
     pub(super) fn align(&self, revision: i64, cells: &[CellSpec], baseline: Baseline) -> Baseline {
         match self.0.get(&revision) {
-            Some(order) => baseline.realigned(order, cells),
+            Some(order) => baseline.realigned(order, cells.iter().map(|cell| cell.column_id.as_str())),
             None => baseline,
         }
     }

@@ -6,11 +6,12 @@ use std::time::Duration;
 use pandaport_import::{MappingSpec, Pair, SourceField, WriteRule};
 use pandaport_store::Micros;
 use pandaport_store::mappings::{self, Mapping, MappingChange, MappingState, NewRevision};
-use pandaport_store::syncs::{Mode, Sync, SyncState};
+use pandaport_store::syncs::{Mode, Sync, SyncState, WaitReason};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::harness::{World, no_limits};
+use super::journey::{cancel, wait_until};
 
 async fn mapping(world: &World) -> Mapping {
     mappings::get(&world.store, &world.tenant, world.mapping_id).await.unwrap()
@@ -104,6 +105,22 @@ async fn rule_4_after_a_change_of_the_mapping_only_what_it_asks_for_is_sent() {
     let full = world.sync(Mode::Full).await;
     assert_eq!((full.state, full.counts.unchanged), (SyncState::Succeeded, 20), "{full:?}");
     assert_eq!(writes(&world).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_3_a_create_that_was_unclear_when_the_mapping_changed_is_remembered_in_the_new_order() {
+    let world = World::with(12, no_limits(), few).await;
+    let lost = json!({"asset_panda": {"lost_answer": {"on": "create"}}});
+    world.control(Method::PATCH, "/faults", Some(lost)).await;
+    let id = world.trigger(Mode::Incremental, false).await;
+    wait_until(&world, id, WaitReason::Outage).await;
+    cancel(&world, id).await;
+    change(&world, "[]", |spec| spec.pairs.reverse()).await;
+    world.control(Method::PATCH, "/faults", Some(json!({"asset_panda": {"lost_answer": null}}))).await;
+    succeeded(&world).await;
+    let counters = world.counters().await;
+    assert_eq!(counters["asset_panda"]["by_path"]["PUT /collection-records"].as_u64().unwrap_or(0), 0, "{counters}");
+    assert_eq!(world.sync(Mode::Full).await.counts.unchanged, 12);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,6 +7,6 @@ mod clock;
 mod harness;
 mod identifiers;
 mod journey;
-mod removal;
 mod mapping_changes;
+mod removal;
 mod standing;
