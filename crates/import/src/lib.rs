@@ -45,7 +45,7 @@ pub use change::{Change, Difference};
 pub use check::{CheckReason, Checked, Finding, check, moved};
 pub use column::{Column, ColumnType};
 pub use compare::{is_empty, same};
-pub use decide::{Case, Decision, FoundRecord, LinkedCase, Mode, decide, needs_look_up};
+pub use decide::{Case, Decision, FoundRecord, LinkedCase, Mode, decide, edited_by_others, needs_look_up};
 pub use duplicates::{Claim, Loser, Settled, settle, winner};
 pub use fingerprint::Fingerprint;
 pub use forms::{Form, Forms};

@@ -22,6 +22,7 @@ pub mod device_detail;
 pub mod devices;
 pub mod engine;
 pub mod held;
+pub mod history;
 pub mod mappings;
 pub mod records;
 pub mod requests;

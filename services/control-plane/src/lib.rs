@@ -16,6 +16,7 @@ mod mapping_input;
 mod mappings;
 mod metrics;
 mod paging;
+mod plan_of;
 mod policy_input;
 mod reason;
 mod records;

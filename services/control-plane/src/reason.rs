@@ -18,6 +18,8 @@ pub(crate) const SYNC_ACTIVE: &str = "SYNC_ACTIVE";
 /// What is held is not what was approved.
 pub(crate) const HELD_MOVED: &str = "HELD_MOVED";
 pub(crate) const SYNC_ACTIVE_OTHER_MODE: &str = "SYNC_ACTIVE_OTHER_MODE";
+/// The plan no longer fits, or there is none.
+pub(crate) const PLAN_MOVED: &str = "PLAN_MOVED";
 pub(crate) const ETAG_MISMATCH: &str = "ETAG_MISMATCH";
 pub(crate) const REQUEST_ID_REUSED: &str = "REQUEST_ID_REUSED";
 

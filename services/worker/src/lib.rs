@@ -8,6 +8,7 @@ mod checkpoint;
 mod clock;
 mod deadline;
 mod halt;
+mod history;
 mod metrics;
 mod phase;
 mod plan;
@@ -48,6 +49,8 @@ pub struct WorkerSettings {
     pub grace: Duration,
     /// How long an API may be out before a sync fails.
     pub outage_limit: Duration,
+    /// How long it is remembered what syncs did.
+    pub history_retention: Duration,
     /// Devices written in one sync only because their PASSENGER columns are due: 20 % of a window of Asset Panda's
     /// budget, five devices a call (rule 9).
     pub passenger_cap: u64,
@@ -126,7 +129,9 @@ impl Worker {
             }
         };
         let serving = deps.queue.serve(config, shutdown.clone(), handler).await?;
-        let schedule = tokio::spawn(schedule::run(deps, shutdown));
+        let schedule = tokio::spawn(async move {
+            tokio::join!(schedule::run(deps.clone(), shutdown.clone()), history::run(deps, shutdown));
+        });
         Ok(Working { serving, schedule })
     }
 }

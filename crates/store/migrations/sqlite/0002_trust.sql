@@ -14,8 +14,12 @@ ALTER TABLE mappings ADD COLUMN held_digest TEXT;     -- stands for the rows in 
 ALTER TABLE mappings ADD COLUMN held_since BIGINT;
 ALTER TABLE mappings ADD COLUMN health TEXT NOT NULL DEFAULT 'HEALTHY'; -- what alerts tell of: HEALTHY, FAILING, REJECTIONS, HELD
 
+ALTER TABLE syncs ADD COLUMN count_drifted BIGINT NOT NULL DEFAULT 0; -- records edited or deleted in Asset Panda
+ALTER TABLE syncs ADD COLUMN pruned BOOLEAN NOT NULL DEFAULT FALSE; -- past the history's retention: its records are being dropped
+ALTER TABLE syncs ADD COLUMN rehearsing BOOLEAN NOT NULL DEFAULT FALSE; -- its records say what it would do; see kept_records
 ALTER TABLE syncs ADD COLUMN plan_of BLOB;         -- the dry run whose plan is to be applied
 ALTER TABLE syncs ADD COLUMN approved_digest TEXT; -- what the brake held and somebody approved; see approved_changes
+CREATE INDEX syncs_plan_of ON syncs (plan_of) WHERE plan_of IS NOT NULL;
 CREATE INDEX syncs_ended ON syncs (end_time) WHERE end_time IS NOT NULL;
 
 -- What one sync would do that the brake weighs, decided over the whole fleet before anything of it is sent.
@@ -54,6 +58,32 @@ CREATE TABLE approved_changes (
     column_id TEXT NOT NULL DEFAULT '',
     tenant    TEXT NOT NULL,
     PRIMARY KEY (sync_id, kind, device_id, column_id)
+) WITHOUT ROWID;
+
+-- The records of a sync that applies a shown plan, as they stood before anything was decided on. It decides twice: first
+-- like the dry run, to compare, then, if nothing has moved, from these rows again, in earnest. Empty at all other times.
+CREATE TABLE kept_records (
+    sync_id         BLOB    NOT NULL REFERENCES syncs (sync_id),
+    device_id       TEXT    NOT NULL,
+    tenant          TEXT    NOT NULL,
+    mapping_id      BLOB    NOT NULL,
+    identifier      TEXT,
+    identifier_key  TEXT,
+    serial_number   TEXT,
+    fingerprint     BLOB    NOT NULL,
+    last_enrollment BIGINT,
+    last_check_in   BIGINT,
+    wanted          TEXT,
+    found           TEXT,
+    step            INTEGER NOT NULL,
+    attempts        BIGINT  NOT NULL,
+    outcome         TEXT    NOT NULL,
+    reason          TEXT,
+    message         TEXT,
+    record_id       TEXT,
+    changes         TEXT,
+    plan            TEXT,
+    PRIMARY KEY (sync_id, device_id)
 ) WITHOUT ROWID;
 
 -- Where a tenant's alerts go.

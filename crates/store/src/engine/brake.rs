@@ -80,18 +80,6 @@ macro_rules! free_deleted {
 }
 
 impl Store {
-    /// Whether anything is to be weighed, or was weighed and not yet acted on.
-    ///
-    /// # Errors
-    /// [`crate::StoreError::Unavailable`].
-    pub async fn is_to_be_weighed(&self, guard: Guard) -> Result<bool> {
-        let (is_to_be,): (bool,) = on_read!(self, pool => sqlx::query_as(
-            "SELECT EXISTS (SELECT 1 FROM brake_items
-                            WHERE sync_id = $1 AND (step IN (0, 2) OR (kind = 'DELETED' AND step = 1)))")
-            .bind(guard.sync_id).fetch_one(pool).await)?;
-        Ok(is_to_be)
-    }
-
     /// The changes that are to be weighed, with all of their kind that this sync has come upon.
     ///
     /// # Errors

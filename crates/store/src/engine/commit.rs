@@ -47,6 +47,7 @@ fn touches_more_than_the_sync(op: &Op) -> bool {
         | Op::Unsent { .. }
         | Op::Found { .. }
         | Op::Plan { .. }
+        | Op::Note { .. }
         | Op::Done { .. }
         | Op::RejectUnchanged { .. }
         | Op::Drop { .. }
@@ -87,6 +88,9 @@ async fn apply_one(tx: &mut Tx, slice: &Slice, guard: Guard, op: &Op) -> Result<
         Op::Found { device_id, found } => record_rows::found(tx, guard.sync_id, device_id, found).await,
         Op::Plan { device_id, step, plan, changes, record_id } => {
             record_rows::plan(tx, guard.sync_id, device_id, *step, plan, changes, record_id.as_deref()).await
+        }
+        Op::Note { device_id, reason, message } => {
+            record_rows::note(tx, guard.sync_id, device_id, reason, message).await
         }
         Op::Done { device_id, outcome, reason, message, record_id, changes } => {
             let done = record_rows::Done {

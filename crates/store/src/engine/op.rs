@@ -142,13 +142,22 @@ pub enum Op {
         /// The record to update.
         record_id: Option<String>,
     },
+    /// Why something is to be done, where there is more to say than the change itself: what was found in Asset Panda.
+    Note {
+        /// The device.
+        device_id: String,
+        /// In the words of the API.
+        reason: &'static str,
+        /// The same for a person.
+        message: String,
+    },
     /// The outcome stands.
     Done {
         /// The device.
         device_id: String,
         /// `CREATED`, `ADOPTED`, `UPDATED`, `REJECTED` ...
         outcome: &'static str,
-        /// Why, for rejections.
+        /// Why, for rejections; `None` keeps what was noted.
         reason: Option<&'static str>,
         /// The same for a person.
         message: Option<String>,

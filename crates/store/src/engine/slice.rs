@@ -10,8 +10,10 @@ pub struct Guard {
     pub sync_id: SyncId,
     /// Its fence when this slice began.
     pub fence: i64,
-    /// A dry run: nothing about links or intents is written (rule 14).
+    /// A dry run, or a rehearsal: nothing about links or intents is written (rule 14).
     pub dry_run: bool,
+    /// A sync that applies a shown plan works out what it would do, to compare. It counts nothing: it has done nothing.
+    pub rehearsal: bool,
 }
 
 /// A sync as the slice finds it.
@@ -60,6 +62,10 @@ pub struct SliceRow {
     pub traceparent: Option<String>,
     /// Somebody approved what was held: it lets that through.
     pub approved: bool,
+    /// The dry run whose plan is applied.
+    pub plan_of: Option<SyncId>,
+    /// When that began.
+    pub plan_start_time: Option<Micros>,
 }
 
 /// What can be said of a sync before it is taken.
@@ -105,6 +111,7 @@ pub struct CountDeltas {
     pub rejected: i64,
     pub still_rejected: i64,
     pub removed: i64,
+    pub drifted: i64,
 }
 
 /// Why a sync waits, and until when.
@@ -163,14 +170,16 @@ impl Store {
         let row: SliceRow = on_tx!(&mut tx, conn => sqlx::query_as(
             "SELECT s.tenant, s.mapping_id, m.connection_id, m.collection_id, r.spec, s.mode, s.dry_run, s.retry_rejected,
                     s.phase, s.checkpoint, s.cancel_request_time, s.outage_since, s.outage_pauses, s.start_time,
-                    m.fleet_size, s.traceparent, s.approved_digest IS NOT NULL AS approved
+                    m.fleet_size, s.traceparent, s.approved_digest IS NOT NULL AS approved, s.plan_of,
+                    p.start_time AS plan_start_time
              FROM syncs s
              JOIN mappings m ON m.mapping_id = s.mapping_id
              JOIN mapping_revisions r ON r.mapping_id = s.mapping_id AND r.revision = s.revision
+             LEFT JOIN syncs p ON p.sync_id = s.plan_of
              WHERE s.sync_id = $1",
         ).bind(sync_id).fetch_one(conn).await)?;
         tx.commit().await?;
-        Ok(Some(Slice { guard: Guard { sync_id, fence, dry_run: row.dry_run }, row }))
+        Ok(Some(Slice { guard: Guard { sync_id, fence, dry_run: row.dry_run, rehearsal: false }, row }))
     }
 
     /// What can be said of a sync before it is taken; `None` if there is none.
@@ -274,13 +283,14 @@ const TELL_MAPPING: &str = "
 
 /// Adds progress to the sync row if the fence is still ours. Answers whether the sync is to be cancelled.
 pub(super) async fn fenced(tx: &mut Tx, guard: Guard, progress: &Progress) -> Result<bool> {
-    let counts = &progress.counts;
+    let counts = if guard.rehearsal { CountDeltas::default() } else { progress.counts };
     let row: Option<(Option<Micros>,)> = on_tx!(&mut *tx, conn => sqlx::query_as(
         "UPDATE syncs SET phase = COALESCE($3, phase), checkpoint = COALESCE($4, checkpoint),
                 count_read = count_read + $5, count_created = count_created + $6, count_adopted = count_adopted + $7,
                 count_updated = count_updated + $8, count_unchanged = count_unchanged + $9,
                 count_skipped = count_skipped + $10, count_rejected = count_rejected + $11,
                 count_still_rejected = count_still_rejected + $12, count_removed = count_removed + $13,
+                count_drifted = count_drifted + $18,
                 calls_kandji = calls_kandji + $14, calls_asset_panda = calls_asset_panda + $15,
                 calls_left = COALESCE($16, CASE WHEN calls_left > $15 THEN calls_left - $15
                                                 WHEN calls_left IS NOT NULL THEN 0 END),
@@ -293,7 +303,7 @@ pub(super) async fn fenced(tx: &mut Tx, guard: Guard, progress: &Progress) -> Re
         .bind(counts.read).bind(counts.created).bind(counts.adopted).bind(counts.updated).bind(counts.unchanged)
         .bind(counts.skipped).bind(counts.rejected).bind(counts.still_rejected).bind(counts.removed)
         .bind(signed(progress.calls_kandji)).bind(signed(progress.calls_asset_panda))
-        .bind(progress.calls_left.map(signed)).bind(progress.answered)
+        .bind(progress.calls_left.map(signed)).bind(progress.answered).bind(counts.drifted)
         .fetch_optional(conn).await)?;
     match row {
         Some((cancel,)) => Ok(cancel.is_some()),
@@ -305,6 +315,12 @@ pub(super) async fn fenced(tx: &mut Tx, guard: Guard, progress: &Progress) -> Re
 pub(crate) async fn drop_leftovers(tx: &mut Tx, sync_id: SyncId) -> Result<()> {
     for drop in [
         "UPDATE sync_records SET wanted = NULL, found = NULL, plan = NULL WHERE sync_id = $1 AND step <> 9",
+        // What a rehearsal says that it would do was not done.
+        "UPDATE sync_records SET outcome = 'PLANNED'
+         WHERE sync_id = $1 AND outcome IN ('CREATED', 'ADOPTED', 'UPDATED', 'REMOVED')
+           AND EXISTS (SELECT 1 FROM syncs WHERE sync_id = $1 AND rehearsing)",
+        "DELETE FROM kept_records WHERE sync_id = $1",
+        "UPDATE syncs SET rehearsing = FALSE WHERE sync_id = $1 AND rehearsing",
         "DELETE FROM dry_run_seen WHERE sync_id = $1",
         "DELETE FROM sync_users WHERE sync_id = $1",
         "DELETE FROM brake_items WHERE sync_id = $1",

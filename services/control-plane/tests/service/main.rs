@@ -6,6 +6,7 @@ mod connections;
 mod held;
 mod house;
 mod mappings;
+mod plan_of;
 mod serving;
 mod syncs;
 mod test_connection;

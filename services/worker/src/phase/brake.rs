@@ -20,10 +20,6 @@ const DELETED: &str = "its record was deleted in Asset Panda, and so were those 
 
 pub(crate) async fn run(run: &mut Run) -> Result<(), Halt> {
     removal::list(run).await?;
-    // Most syncs change little, and nothing of it is weighed.
-    if !run.store.is_to_be_weighed(run.slice.guard).await? {
-        return if run.slice.guard.dry_run { Ok(()) } else { estimate(run).await };
-    }
     weigh(run).await?;
     let mut cancel = hold_removals(run).await?;
     if !run.slice.guard.dry_run {

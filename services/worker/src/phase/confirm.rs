@@ -207,7 +207,11 @@ impl<'a> Confirming<'a> {
                 let record_id = row.record_id.clone().unwrap_or_default();
                 match self.run.asset_panda.record(&self.run.slice.row.collection_id, &record_id).await {
                     Ok(Some(_)) => self.reject(row, false, message),
-                    Ok(None) => self.ops.extend(known_deleted(&device_id, &record_id)),
+                    Ok(None) => {
+                        self.counts.drifted += 1;
+                        self.ops.push(super::drift::deleted(&device_id, &record_id));
+                        self.ops.extend(known_deleted(&device_id, &record_id));
+                    }
                     Err(error) => {
                         self.ops.push(Op::Step { device_id, step: Step::Update });
                         self.halt.get_or_insert(Halt::from_call(Api::AssetPanda, &error));

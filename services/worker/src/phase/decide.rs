@@ -10,8 +10,10 @@ use pandaport_outbound::SendError;
 use pandaport_store::Micros;
 use pandaport_store::engine::{CountDeltas, Holder, LinkPut, LinkRow, Op, Rejection, Step, UndecidedRow, flag};
 
+use super::drift;
 use super::evidence::{OwnLink, found_of, may_be_taken_over, read_record, read_records};
 use super::lookup::is_exact;
+use super::plan_of::ShownDevices;
 use crate::halt::{Api, Halt};
 use crate::plan::{Found, FoundSet, WritePlan, json, listed, parse, row_of, unconfirmed, wanted};
 use crate::run::Run;
@@ -58,6 +60,8 @@ struct Deciding<'a> {
     by_serial: HashMap<String, LinkRow>,
     /// Records of links that a FULL sync's look-up did not bring, read by their ids.
     read: HashMap<String, Result<Option<Found>, SendError>>,
+    /// What the plan that is applied, if any, has shown (rule 14).
+    shown: ShownDevices,
     /// Records taken over or adopted in this batch.
     taken: HashSet<String>,
     /// Updates of PASSENGER columns alone.
@@ -94,6 +98,7 @@ impl<'a> Deciding<'a> {
                 .filter_map(|it| Some((it.link.serial_number.clone()?, it.link)))
                 .collect(),
             read: read_records(run, cells, missing).await,
+            shown: ShownDevices::of(run, rows).await?,
             taken: HashSet::new(),
             passengers: 0,
             ops: Vec::new(),
@@ -102,6 +107,7 @@ impl<'a> Deciding<'a> {
     }
 
     async fn device(&mut self, row: &UndecidedRow) -> Result<(), Halt> {
+        let ops_before = self.ops.len();
         let wanted = wanted(&row.wanted)?;
         let mut found = found_of(row)?;
         if found.more {
@@ -120,9 +126,10 @@ impl<'a> Deciding<'a> {
         }
         let has_passengers = self.cells.iter().any(|cell| cell.write_rule == WriteRule::Passenger);
         let passenger_due = has_passengers
+            && self.shown.allows(&row.device_id)
             && self.passengers_may_go()
             && passenger_due(
-                self.run.clock.now(),
+                self.run.as_of.timestamp(),
                 row.passenger_time.map(Micros::timestamp),
                 self.run.spec.passenger_max_age,
                 &row.device_id,
@@ -166,7 +173,15 @@ impl<'a> Deciding<'a> {
                     return Ok(());
                 }
                 decision => {
-                    self.keep(row, &wanted, link.as_ref(), passenger_due, decision);
+                    let done = !self.run.slice.guard.dry_run;
+                    let unmark = self.unmark(row, link.as_ref());
+                    let moved = self.shown.moved(self.cells, row, &decision, unmark.as_ref())?;
+                    if let Some(moved) = moved.filter(|_| done) {
+                        self.ops.truncate(ops_before);
+                        self.reject(row, RejectReason::PlanMoved, moved);
+                    } else {
+                        self.keep(row, &wanted, link.as_ref(), passenger_due, decision);
+                    }
                     return Ok(());
                 }
             }
@@ -293,6 +308,10 @@ impl<'a> Deciding<'a> {
                 }
             }
             Decision::Update { record_id, changes, equal, forms } => {
+                if let Some(note) = link.and_then(|link| drift::edited(&row.device_id, self.cells, link, &changes)) {
+                    self.ops.push(note);
+                    self.counts.drifted += 1;
+                }
                 let unmark = self.unmark(row, link);
                 let passengers_only =
                     unmark.is_none() && changes.iter().all(|it| self.cells[it.cell].write_rule == WriteRule::Passenger);

@@ -4,8 +4,13 @@
 mod bench;
 mod brake;
 mod clock;
+mod drift;
 mod harness;
+mod history;
 mod identifiers;
 mod journey;
+mod plan_of;
+mod quarantine;
 mod removal;
 mod standing;
+mod write_rules;
