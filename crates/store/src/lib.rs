@@ -16,11 +16,14 @@ mod secrets;
 mod text;
 mod time;
 
+pub mod alert_targets;
+pub mod alerts;
 pub mod budgets;
 pub mod connections;
 pub mod device_detail;
 pub mod devices;
 pub mod engine;
+pub mod health;
 pub mod held;
 pub mod mappings;
 pub mod records;
@@ -29,7 +32,7 @@ pub mod syncs;
 pub mod workers;
 
 pub use error::{Conflict, StoreError};
-pub use ids::{ConnectionId, LotId, MappingId, SyncId, Tenant};
+pub use ids::{AlertId, ConnectionId, LotId, MappingId, SyncId, Tenant};
 pub use migrate::MigrationLock;
 pub use pool::{Pool, Store, Tx};
 pub use secrets::Keyring;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::dialect::{on_read, on_tx};
+use crate::health::Health;
 use crate::syncs::{self, Creation, Mode, NewSync, TriggerKind};
 use crate::text::text_enum;
 use crate::{Conflict, ConnectionId, MappingId, Micros, Result, Store, StoreError, SyncId, Tenant, Tx};
@@ -60,6 +61,8 @@ pub struct Mapping {
     pub linked_count: i64,
     /// Devices rejected at present.
     pub rejected_count: i64,
+    /// How it stands, as its syncs show it.
+    pub health: Health,
     /// When it was made.
     pub create_time: Micros,
     /// When it was last changed by a caller.
@@ -124,7 +127,7 @@ macro_rules! columns {
     () => {
         "mapping_id, tenant, connection_id, display_name, external_entity, collection_id, revision, state, state_reason, \
          interval_ms, full_sync_every_ms, next_sync_time, next_full_time, fleet_size, last_complete_read_time, last_sync_id, \
-         last_success_time, linked_count, rejected_count, create_time, update_time, version"
+         last_success_time, linked_count, rejected_count, health, create_time, update_time, version"
     };
 }
 

@@ -4,6 +4,7 @@
 //! [`ControlPlane`] lists them. What is the same for all calls has one place: violations in `validate`, the mapping of
 //! errors in `errors`, the conversion of rows in `convert`, page tokens in `paging`, `request_id` in `requests`.
 
+mod alerts;
 mod catalogue;
 mod connections;
 mod control_plane;

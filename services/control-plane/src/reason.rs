@@ -28,6 +28,9 @@ pub(crate) const PERMISSION_MISSING: &str = "PERMISSION_MISSING";
 pub(crate) const RATE_LIMITED: &str = "RATE_LIMITED";
 pub(crate) const TLS_FAILED: &str = "TLS_FAILED";
 
+/// There is nothing yet that an alert could be sent to.
+pub(crate) const ALERTS_NOT_CONFIGURED: &str = "ALERTS_NOT_CONFIGURED";
+
 /// As a warning: records that are not the import's own are never deleted.
 pub(crate) const ADOPTED_STAY: &str = "ADOPTED_STAY";
 /// As a warning: the mapping asks for more calls than the budget has.

@@ -86,4 +86,7 @@ rpcs! {
     list_sync_records(ListSyncRecordsRequest) -> ListSyncRecordsResponse;
     list_devices(ListDevicesRequest) -> ListDevicesResponse;
     explain_device(ExplainDeviceRequest) -> ExplainDeviceResponse;
+    configure_alerts(ConfigureAlertsRequest) -> ConfigureAlertsResponse;
+    get_alerts(GetAlertsRequest) -> GetAlertsResponse;
+    test_alerts(TestAlertsRequest) -> TestAlertsResponse;
 }

@@ -1,5 +1,6 @@
 //! The commands that call a control plane, and how they call it.
 
+mod alerts;
 mod approve;
 pub(crate) mod by_name;
 pub(crate) mod catalog;
@@ -14,6 +15,7 @@ mod secret;
 mod syncs;
 pub mod watch;
 
+pub use alerts::AlertsCommand;
 pub use catalog::{CollectionsCommand, ColumnsCommand, FieldsCommand};
 pub use connections::ConnectionsCommand;
 pub use devices::DevicesCommand;

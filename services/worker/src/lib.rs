@@ -2,8 +2,9 @@
 //!
 //! Start at `slice.rs`: it takes a sync under a new fence, runs the phases (`phase/`, one file each) until the slice's
 //! time is up, and turns whatever stopped it (`halt.rs`) into a pause or an end. `schedule.rs` is what happens by the
-//! clock.
+//! clock, and `alerts.rs` what is told of it.
 
+mod alerts;
 mod checkpoint;
 mod clock;
 mod deadline;
@@ -85,6 +86,7 @@ pub struct Worker {
 pub struct Working {
     serving: Serving,
     schedule: JoinHandle<()>,
+    alerts: JoinHandle<()>,
 }
 
 impl Worker {
@@ -126,8 +128,9 @@ impl Worker {
             }
         };
         let serving = deps.queue.serve(config, shutdown.clone(), handler).await?;
+        let alerts = tokio::spawn(alerts::run(deps.clone(), shutdown.clone()));
         let schedule = tokio::spawn(schedule::run(deps, shutdown));
-        Ok(Working { serving, schedule })
+        Ok(Working { serving, schedule, alerts })
     }
 }
 
@@ -146,6 +149,9 @@ impl Working {
         let ended = self.serving.stopped().await;
         if self.schedule.await.is_err() {
             tracing::warn!("the schedule ended early");
+        }
+        if self.alerts.await.is_err() {
+            tracing::warn!("the delivery of alerts ended early");
         }
         ended
     }

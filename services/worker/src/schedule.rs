@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pandaport_queue::{Behind, QueueError};
 use pandaport_store::syncs::Creation;
-use pandaport_store::{mappings, requests, syncs, workers};
+use pandaport_store::{alerts, mappings, requests, syncs, workers};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -18,7 +18,7 @@ const SCHEDULE_EVERY: Duration = Duration::from_secs(1);
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// How often a worker says that it is alive.
 const BEAT_EVERY: Duration = Duration::from_secs(10);
-/// How often old answers to mutating calls are dropped.
+/// How often old answers to mutating calls, and old alerts, are dropped.
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
 /// Mappings or syncs handled in one tick.
 const AT_ONCE: u32 = 100;
@@ -39,7 +39,7 @@ pub(crate) async fn run(deps: Deps, shutdown: CancellationToken) {
             _ = beat.tick() => ("heartbeat", workers::beat(&deps.store, &deps.worker_id, deps.now()).await.map_err(Into::into)),
             _ = schedule.tick() => ("schedule", start_due(&deps).await),
             _ = sweep.tick() => ("sweep", find_lost(&deps).await),
-            _ = prune.tick() => ("pruning", requests::prune(&deps.store, deps.now()).await.map(|_| ()).map_err(Into::into)),
+            _ = prune.tick() => ("pruning", drop_old(&deps).await),
         };
         if let Err(error) = done {
             tracing::warn!(%error, "the {what} failed; it is tried again at its next turn");
@@ -48,6 +48,12 @@ pub(crate) async fn run(deps: Deps, shutdown: CancellationToken) {
     if let Err(error) = workers::leave(&deps.store, &deps.worker_id).await {
         tracing::debug!(%error, "this worker could not say that it leaves");
     }
+}
+
+async fn drop_old(deps: &Deps) -> Result<(), QueueError> {
+    requests::prune(&deps.store, deps.now()).await?;
+    alerts::prune(&deps.store, deps.now()).await?;
+    Ok(())
 }
 
 async fn start_due(deps: &Deps) -> Result<(), QueueError> {

@@ -227,7 +227,7 @@ async fn put_down(deps: &Deps, run: &mut Run, halt: Halt) -> SliceEnd {
         }
     };
     let next_slice_time = wait.until.plus(NEXT_SLICE_MARGIN);
-    match run.store.pause_sync(guard, &progress, &wait, next_slice_time).await {
+    match run.store.pause_sync(guard, &progress, &wait, next_slice_time, now).await {
         // Asked for while the slice was at its end: the next one would only find it out.
         Ok(true) => SliceEnd::Again(Duration::ZERO),
         Ok(false) => SliceEnd::Again(wait.until.since(deps.clock.now().into())),

@@ -63,6 +63,10 @@ CREATE TABLE alert_targets (
     secret      BLOB    NOT NULL, -- sealed: the key of the signature
     secret_hint TEXT    NOT NULL,
     enabled     BOOLEAN NOT NULL,
+    lease_until BIGINT  NOT NULL DEFAULT 0, -- until then one process delivers this tenant's alerts, and no other
+    last_delivered_time BIGINT, -- of alerts and of tests
+    last_error          TEXT,   -- why the last try failed; unset: it did not
+    last_error_time     BIGINT,
     create_time BIGINT  NOT NULL,
     update_time BIGINT  NOT NULL,
     version     BIGINT  NOT NULL DEFAULT 1
@@ -76,11 +80,12 @@ CREATE TABLE alerts (
     kind            TEXT   NOT NULL,
     body            TEXT   NOT NULL, -- JSON, as it is sent
     attempts        BIGINT NOT NULL DEFAULT 0,
-    next_try_time   BIGINT NOT NULL, -- also a lease: moved ahead by whoever delivers it
+    next_try_time   BIGINT NOT NULL,
     create_time     BIGINT NOT NULL,
     delivered_time  BIGINT,
     gave_up_time    BIGINT,
     last_error      TEXT
 );
 CREATE INDEX alerts_due ON alerts (next_try_time) WHERE delivered_time IS NULL AND gave_up_time IS NULL;
-CREATE INDEX alerts_tenant ON alerts (tenant, alert_id);
+CREATE INDEX alerts_tenant ON alerts (tenant, create_time);
+CREATE INDEX alerts_old ON alerts (create_time);

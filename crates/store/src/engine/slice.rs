@@ -1,7 +1,7 @@
 //! A slice: taking a sync under a new fence, keeping its progress, and putting it down again.
 
 use crate::dialect::{on_read, on_tx};
-use crate::{ConnectionId, MappingId, Micros, Result, Store, StoreError, SyncId, Tenant, Tx};
+use crate::{ConnectionId, MappingId, Micros, Result, Store, StoreError, SyncId, Tenant, Tx, health};
 
 /// What every write of a slice must carry: it holds only while the sync's fence is this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -203,6 +203,7 @@ impl Store {
         progress: &Progress,
         wait: &Wait,
         next_slice_time: Micros,
+        now: Micros,
     ) -> Result<bool> {
         let mut tx = self.begin_write().await?;
         let cancel = fenced(&mut tx, guard, progress).await?;
@@ -213,6 +214,9 @@ impl Store {
         ).bind(guard.sync_id).bind(wait.reason).bind(&wait.message).bind(wait.until)
             .bind(wait.outage.map(|it| it.0)).bind(wait.outage.map_or(0, |it| it.1)).bind(next_slice_time)
             .execute(conn).await.map(|_| ()))?;
+        if !guard.dry_run {
+            health::sync_waits(&mut tx, guard.sync_id, wait, now).await?;
+        }
         tx.commit().await?;
         Ok(cancel)
     }
@@ -240,6 +244,7 @@ impl Store {
             on_tx!(&mut tx, conn => sqlx::query(TELL_MAPPING)
                 .bind(guard.sync_id).bind(now).bind(ending.complete).bind(ending.broken.as_deref()).bind(ending.read_complete)
                 .execute(conn).await.map(|_| ()))?;
+            health::sync_ended(&mut tx, guard.sync_id, ending, now).await?;
         }
         tx.commit().await
     }

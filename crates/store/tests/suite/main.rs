@@ -6,6 +6,7 @@ mod brake;
 mod budgets;
 mod connections;
 mod full_disk;
+mod health;
 mod listings;
 mod mappings;
 mod requests;

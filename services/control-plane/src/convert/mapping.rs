@@ -3,6 +3,7 @@
 use pandaport_api::v1 as proto;
 use pandaport_import::{Filter, MappingSpec, OnFiltered, Pair, RemovalAction, RemovalPolicy, WriteRule};
 use pandaport_store::StoreError;
+use pandaport_store::health::Health;
 use pandaport_store::mappings::{Mapping, MappingState};
 
 use super::{count, duration, time, value};
@@ -45,6 +46,13 @@ pub(crate) fn mapping(row: Mapping, spec: &str, last_sync: Option<proto::Sync>) 
         create_time: Some(time(row.create_time)),
         update_time: Some(time(row.update_time)),
         etag: row.version.to_string(),
+        health: match row.health {
+            Health::Healthy => proto::MappingHealth::Healthy,
+            Health::Rejections => proto::MappingHealth::Rejections,
+            Health::Held => proto::MappingHealth::Held,
+            Health::Failing => proto::MappingHealth::Failing,
+        }
+        .into(),
         filter: (!spec.filter.is_empty()).then(|| filter(spec.filter)),
         on_filtered: match spec.on_filtered {
             OnFiltered::Leave => proto::OnFiltered::Leave,

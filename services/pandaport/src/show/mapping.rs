@@ -49,6 +49,7 @@ pub fn mapping(width: Option<u16>, it: &Mapping) -> String {
         ("Mapping", it.mapping_id.clone()),
         ("Name", it.display_name.clone()),
         ("State", state),
+        ("Health", short(it.health().as_str_name(), "MAPPING_HEALTH_").to_owned()),
         ("Connection", it.connection_id.clone()),
         ("Collection", it.collection_id.clone()),
         ("Schedule", schedule(it.schedule.as_ref())),
@@ -135,7 +136,9 @@ fn schedule(it: Option<&Schedule>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use pandaport_api::v1::{FieldPair, Identifier, IdentifierFitness, MappingState, Sync, SyncState, ValueType};
+    use pandaport_api::v1::{
+        FieldPair, Identifier, IdentifierFitness, MappingHealth, MappingState, Sync, SyncState, ValueType,
+    };
 
     use super::*;
 
@@ -167,6 +170,7 @@ mod tests {
                 kind: Some(ScheduleKind::Interval(prost_types::Duration { seconds: 900, nanos: 0 })),
             }),
             state: MappingState::Active.into(),
+            health: MappingHealth::Rejections.into(),
             last_sync: Some(Sync { state: SyncState::Succeeded.into(), ..Sync::default() }),
             linked_count: 1_250,
             rejected_count: 2,
@@ -180,6 +184,7 @@ mod tests {
         Mapping       0199aaaa-0000-7000-8000-000000000002
         Name          Kandji Device Import
         State         ACTIVE
+        Health        REJECTIONS
         Connection    0199aaaa-0000-7000-8000-000000000001
         Collection    01JCOL0001
         Schedule      every 15 min

@@ -34,6 +34,7 @@ pub struct MappingView<'a> {
     full_sync_every: Option<String>,
     state: &'a str,
     state_reason: &'a str,
+    health: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     held: Option<HeldView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -143,6 +144,7 @@ impl<'a> From<&'a v1::Mapping> for MappingView<'a> {
             state: it.state().as_str_name(),
             state_reason: &it.state_reason,
             held: it.held.as_ref().map(Into::into),
+            health: it.health().as_str_name(),
             last_sync: it.last_sync.as_ref().map(Into::into),
             last_success_time: time(it.last_success_time.as_ref()),
             next_sync_time: time(it.next_sync_time.as_ref()),
@@ -238,6 +240,7 @@ mod tests {
           },
           "state": "MAPPING_STATE_ACTIVE",
           "stateReason": "",
+          "health": "MAPPING_HEALTH_UNSPECIFIED",
           "linkedCount": 0,
           "rejectedCount": 0,
           "etag": ""
