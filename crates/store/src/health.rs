@@ -194,6 +194,7 @@ mod tests {
                 error: error.map(|reason| (reason.to_owned(), "It is so".to_owned())),
                 complete: false,
                 read_complete: false,
+                weighed: false,
                 broken: broken.then(|| "A column is gone".to_owned()),
             };
             assert_eq!(after(&ending, rejected), health, "{state} {error:?} {broken} {rejected}");

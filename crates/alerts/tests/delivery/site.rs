@@ -133,9 +133,9 @@ impl Site {
 
 pub(crate) fn fails() -> Ending {
     let error = Some(("TOKEN_REFUSED".to_owned(), "Kandji refused the token".to_owned()));
-    Ending { state: "FAILED", error, complete: false, read_complete: false, broken: None }
+    Ending { state: "FAILED", error, complete: false, read_complete: false, weighed: false, broken: None }
 }
 
 pub(crate) fn succeeds() -> Ending {
-    Ending { state: "SUCCEEDED", error: None, complete: true, read_complete: true, broken: None }
+    Ending { state: "SUCCEEDED", error: None, complete: true, read_complete: true, weighed: false, broken: None }
 }

@@ -37,7 +37,7 @@ async fn begin(site: &Site, mapping: &Mapping, dry_run: bool, now: Micros) -> Sl
 
 fn ending(state: &'static str, reason: Option<&str>) -> Ending {
     let error = reason.map(|reason| (reason.to_owned(), "So it is".to_owned()));
-    Ending { state, error, complete: false, read_complete: false, broken: None }
+    Ending { state, error, complete: false, read_complete: false, weighed: false, broken: None }
 }
 
 /// Ends a sync of the mapping so.
