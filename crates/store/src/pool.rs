@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{PgPool, Postgres, SqlStr, Sqlite, SqlitePool, Transaction};
+use sqlx::{Connection as _, PgPool, Postgres, SqlStr, Sqlite, SqlitePool, Transaction};
 
 use crate::dialect::Dialect;
 use crate::{Keyring, Micros, Result, StoreError};
@@ -126,6 +126,10 @@ impl Store {
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .idle_timeout(None)
             .max_lifetime(None)
+            // A full disk or a failing one makes SQLite undo a transaction by itself. sqlx does not notice: it holds the
+            // connection for one inside a transaction, and no other could ever begin on it. Here none can be open, so such
+            // a connection is closed, and another opened.
+            .before_acquire(|writer, _| Box::pin(async move { Ok(!writer.is_in_transaction()) }))
             .connect_with(cache(options.clone(), SQLITE_WRITER_CACHE_KIB).thread_name(|_| "sqlite-write".into()))
             .await
             .map_err(|error| at_path(error, &path))?;

@@ -39,6 +39,7 @@ fn touches_more_than_the_sync(op: &Op) -> bool {
         | Op::Flag { .. }
         | Op::RefuseRemoval { .. }
         | Op::MarkDirty { .. }
+        | Op::MarkClean { .. }
         | Op::RejectLink(_)
         | Op::PutIntent(_)
         | Op::DropIntent { .. }
@@ -76,6 +77,7 @@ async fn apply_one(tx: &mut Tx, slice: &Slice, guard: Guard, op: &Op) -> Result<
         Op::DropLink { device_id } => link_rows::drop_link(tx, row.mapping_id, device_id).await,
         Op::Flag { device_id, set, clear } => link_rows::flag(tx, row.mapping_id, device_id, *set, *clear).await,
         Op::MarkDirty { device_id, cells } => link_rows::mark_dirty(tx, row.mapping_id, device_id, cells).await,
+        Op::MarkClean { device_id, cells } => link_rows::mark_clean(tx, row.mapping_id, device_id, cells).await,
         Op::RejectLink(rejection) => link_rows::reject(tx, slice, rejection).await,
         Op::PutIntent(intent) => super::intents::put(tx, slice, intent).await,
         Op::DropIntent { device_id } => super::intents::drop(tx, row.mapping_id, device_id).await,

@@ -136,6 +136,14 @@ pub(super) async fn mark_dirty(tx: &mut Tx, mapping: MappingId, device: &str, ce
     Ok(())
 }
 
+pub(super) async fn mark_clean(tx: &mut Tx, mapping: MappingId, device: &str, cells: &str) -> Result<()> {
+    on_tx!(&mut *tx, conn => sqlx::query("UPDATE links SET flags = (flags & ~2) WHERE mapping_id = $1 AND device_id = $2")
+        .bind(mapping).bind(device).execute(conn).await.map(|_| ()))?;
+    on_tx!(tx, conn => sqlx::query("UPDATE link_values SET cells = $3 WHERE mapping_id = $1 AND device_id = $2")
+        .bind(mapping).bind(device).bind(cells).execute(conn).await.map(|_| ()))?;
+    Ok(())
+}
+
 /// A link with a record keeps its record, its identifier and what was last confirmed: a rejected row is no baseline.
 pub(super) async fn reject(tx: &mut Tx, slice: &Slice, it: &Rejection) -> Result<()> {
     let mapping = slice.row.mapping_id;

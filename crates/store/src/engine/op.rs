@@ -88,6 +88,13 @@ pub enum Op {
         /// What may be in the record until it is confirmed, JSON.
         cells: String,
     },
+    /// An update that was marked was certainly not applied: the link is as it was before.
+    MarkClean {
+        /// The device.
+        device_id: String,
+        /// What was confirmed before, JSON.
+        cells: String,
+    },
     /// A device was rejected: its link says so, and is made if there is none.
     RejectLink(Box<Rejection>),
     /// A create is about to be sent.

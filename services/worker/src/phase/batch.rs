@@ -55,6 +55,7 @@ pub(super) fn intent(run: &Run, row: &ReadyRow, plan: &WritePlan, now: Micros, r
         last_enrollment: row.last_enrollment,
         last_check_in: row.last_check_in,
         refused,
+        sent_before: row.attempts > 0,
     };
     let identifier = row.identifier.clone().unwrap_or_default();
     Intent {

@@ -273,7 +273,7 @@ impl<'a> Deciding<'a> {
                     Planned {
                         record_id: None,
                         listed,
-                        plan: plan("CREATED", &changes, &before, baseline, Forms::default()),
+                        plan: plan("CREATED", &changes, Before::doubtful(&before), baseline, Forms::default()),
                     },
                 );
             }
@@ -288,7 +288,7 @@ impl<'a> Deciding<'a> {
                     self.done(row, "ADOPTED", Some(record_id), Some(listed));
                 } else {
                     let baseline = before.confirmed(&wanted.cells, &changes, &equal);
-                    let plan = plan("ADOPTED", &changes, &known, baseline, forms_before);
+                    let plan = plan("ADOPTED", &changes, Before::sure(&known), baseline, forms_before);
                     self.plan(row, Planned { record_id: Some(record_id), listed, plan });
                 }
             }
@@ -299,7 +299,9 @@ impl<'a> Deciding<'a> {
                 self.passengers += u64::from(self.run.mode == Mode::Full && passengers_only);
                 self.weigh_clears(row, &record_id, &changes);
                 let baseline = before.confirmed(&wanted.cells, &changes, &equal);
-                let mut plan = plan("UPDATED", &changes, &before, baseline, forms.unwrap_or(forms_before));
+                let in_doubt = link.is_some_and(|it| it.dirty);
+                let was = if in_doubt { Before::doubtful(&before) } else { Before::sure(&before) };
+                let mut plan = plan("UPDATED", &changes, was, baseline, forms.unwrap_or(forms_before));
                 plan.passenger_due = passenger_due;
                 plan.row.extend(unmark.iter().map(|it| (it.column_id.clone(), it.new.clone())));
                 let listed = listed(&changes, &[], unmark.as_ref());
@@ -422,10 +424,28 @@ struct Planned {
     plan: WritePlan,
 }
 
-fn plan(outcome: &str, changes: &[Change], before: &Baseline, after: Baseline, forms: Forms) -> WritePlan {
+/// What was known of a record before a write to it.
+struct Before<'a> {
+    baseline: &'a Baseline,
+    /// Whether an earlier write is still in doubt.
+    in_doubt: bool,
+}
+
+impl<'a> Before<'a> {
+    fn sure(baseline: &'a Baseline) -> Self {
+        Self { baseline, in_doubt: false }
+    }
+
+    fn doubtful(baseline: &'a Baseline) -> Self {
+        Self { baseline, in_doubt: true }
+    }
+}
+
+fn plan(outcome: &str, changes: &[Change], before: Before<'_>, after: Baseline, forms: Forms) -> WritePlan {
     WritePlan {
         row: row_of(changes),
-        unconfirmed: unconfirmed(before, &after),
+        unconfirmed: unconfirmed(before.baseline, &after),
+        confirmed: (!before.in_doubt).then(|| before.baseline.clone()),
         baseline: after,
         forms,
         outcome: outcome.to_owned(),

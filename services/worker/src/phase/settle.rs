@@ -9,7 +9,7 @@ use pandaport_store::engine::{CountDeltas, IntentRow, Op, Rejection, Step};
 use super::confirm::{LinkOf, confirmed_link};
 use super::lookup::{GROUP, is_exact, look_up, text_of};
 use crate::halt::Halt;
-use crate::plan::{FoundSet, IntentPayload, parse};
+use crate::plan::{Found, FoundSet, IntentPayload, parse};
 use crate::run::Run;
 
 /// Looks up the intents that are due. Called only while nothing of this slice is in flight.
@@ -62,10 +62,12 @@ impl Settling<'_> {
             self.absent(intent, &payload);
             return Ok(());
         }
-        match (found.records.as_slice(), &payload.refused) {
+        match found.records.as_slice() {
             // One record, with just this identifier, that no link holds: it is what we created.
-            ([record], None)
-                if is_exact(record, Some(&intent.identifier)) && self.held.insert(record.record_id.clone()) =>
+            [record]
+                if is_exact(record, Some(&intent.identifier))
+                    && self.may_be_ours(&payload, record)
+                    && self.held.insert(record.record_id.clone()) =>
             {
                 let same = self.is_what_we_sent(&payload, &record.values);
                 self.applied(intent, payload, record.record_id.clone(), same);
@@ -77,6 +79,11 @@ impl Settling<'_> {
             }
         }
         Ok(())
+    }
+
+    /// A record that refuses ours as not unique is another's, unless an earlier attempt made it: search may have been late.
+    fn may_be_ours(&self, payload: &IntentPayload, record: &Found) -> bool {
+        payload.refused.is_none() || (payload.sent_before && self.is_what_we_sent(payload, &record.values))
     }
 
     /// Whether the record has, by type, the values that were sent.
