@@ -5,7 +5,7 @@ use std::time::Duration;
 use pandaport_import::{IdentifierPair, MappingSpec, Pair, SourceField, WriteRule};
 use pandaport_outbound::{AllowedHosts, HttpSettings, Outbound};
 use pandaport_queue::{Behind, Queue};
-use pandaport_sandbox::{Faults, FleetSpec, Sandbox, SandboxConfig};
+use pandaport_sandbox::{Faults, FleetSpec, Ready, Sandbox, SandboxConfig};
 use pandaport_store::connections::{self, AssetPandaKey, Credentials, NewConnection};
 use pandaport_store::mappings::{self, MappingState, NewMapping};
 use pandaport_store::records::{self, SyncRecord};
@@ -48,7 +48,9 @@ impl World {
         let store = store.unlock(Keyring::new(&[Keyring::generate()]).unwrap()).await.unwrap();
         let queue = Queue::new(&store).unwrap();
         let tenant = Tenant::default();
-        let mapping_id = connect(&store, &tenant, &sandbox, mapped).await;
+        let ready = sandbox.ready();
+        let ends = Ends { kandji_url: &ready.kandji_url, asset_panda_url: &ready.asset_panda_url, now: Micros::now() };
+        let mapping_id = connect(&store, &tenant, ready, &ends, &spec(ready, mapped)).await;
         let mut world = Self {
             sandbox,
             store,
@@ -174,29 +176,10 @@ impl World {
     }
 }
 
-async fn connect(store: &Store, tenant: &Tenant, sandbox: &Sandbox, mapped: impl Fn(SourceField) -> bool) -> MappingId {
-    let now = Micros::now();
-    let ready = sandbox.ready();
-    let connection = NewConnection {
-        connection_id: ConnectionId::new(now),
-        display_name: "test".into(),
-        kandji_base_url: ready.kandji_url.clone(),
-        kandji_api_url: ready.kandji_url.clone(),
-        kandji_customer: "test".into(),
-        asset_panda_base_url: ready.asset_panda_url.clone(),
-        account_id: Some(ready.account_id.clone()),
-        module_id: Some(ready.module_id.clone()),
-        credentials: Credentials {
-            kandji_token: SecretString::from(ready.credentials.kandji_token.clone()),
-            asset_panda: AssetPandaKey {
-                key_id: SecretString::from(ready.credentials.access_key_id.clone()),
-                key_secret: SecretString::from(ready.credentials.access_key_secret.clone()),
-            },
-        },
-        verified: true,
-    };
+/// Every field whose column is `mapped`, under its display name; the serial number is the identifier.
+fn spec(ready: &Ready, mapped: impl Fn(SourceField) -> bool) -> MappingSpec {
     let column = |field: SourceField| ready.columns[field.display_name()].clone();
-    let spec = MappingSpec::new(
+    MappingSpec::new(
         IdentifierPair { source_field: SourceField::SerialNumber, column_id: column(SourceField::SerialNumber) },
         SourceField::ALL
             .into_iter()
@@ -209,7 +192,43 @@ async fn connect(store: &Store, tenant: &Tenant, sandbox: &Sandbox, mapped: impl
                 date_format: None,
             })
             .collect(),
-    );
+    )
+}
+
+/// Where the two APIs are reached, and when.
+pub(super) struct Ends<'a> {
+    pub(super) kandji_url: &'a str,
+    pub(super) asset_panda_url: &'a str,
+    pub(super) now: Micros,
+}
+
+/// A connection to a sandbox, and a mapping of its collection.
+pub(super) async fn connect(
+    store: &Store,
+    tenant: &Tenant,
+    ready: &Ready,
+    ends: &Ends<'_>,
+    spec: &MappingSpec,
+) -> MappingId {
+    let now = ends.now;
+    let connection = NewConnection {
+        connection_id: ConnectionId::new(now),
+        display_name: "test".into(),
+        kandji_base_url: ends.kandji_url.to_owned(),
+        kandji_api_url: ends.kandji_url.to_owned(),
+        kandji_customer: "test".into(),
+        asset_panda_base_url: ends.asset_panda_url.to_owned(),
+        account_id: Some(ready.account_id.clone()),
+        module_id: Some(ready.module_id.clone()),
+        credentials: Credentials {
+            kandji_token: SecretString::from(ready.credentials.kandji_token.clone()),
+            asset_panda: AssetPandaKey {
+                key_id: SecretString::from(ready.credentials.access_key_id.clone()),
+                key_secret: SecretString::from(ready.credentials.access_key_secret.clone()),
+            },
+        },
+        verified: true,
+    };
     let mapping = NewMapping {
         mapping_id: MappingId::new(now),
         connection_id: connection.connection_id,
@@ -217,7 +236,7 @@ async fn connect(store: &Store, tenant: &Tenant, sandbox: &Sandbox, mapped: impl
         external_entity: "DEVICES".into(),
         collection_id: ready.collection_id.clone(),
         collection_key: ready.collection_id.clone(),
-        spec: serde_json::to_string(&spec).unwrap(),
+        spec: serde_json::to_string(spec).unwrap(),
         state: MappingState::Active,
         interval: None,
         full_sync_every: Duration::from_secs(7 * 86_400),

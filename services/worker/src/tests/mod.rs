@@ -4,6 +4,7 @@
 mod bench;
 mod brake;
 mod harness;
+mod histories;
 mod journey;
 mod removal;
 mod standing;
