@@ -91,6 +91,16 @@ async fn the_whole_journey_by_commands() {
     let said = shell.says(&["syncs", "records", newest["syncId"].as_str().unwrap()]).await;
     assert!(said.contains(serial) && said.contains("99.1"), "{said}");
     assert!(shell.says(&["devices", "list", mapping_id]).await.contains(serial));
+
+    let weekdays = ["--cron", "0 6 * * 1-5", "--time-zone", "America/Chicago"];
+    let change = [&["mappings", "update", mapping_id, "--drop-field", "OS Version"], &weekdays[..]].concat();
+    let said = shell.says(&change).await;
+    let dropped = !said.lines().any(|line| line.starts_with("os_version "));
+    assert!(dropped && said.contains("0 6 * * 1-5 America/Chicago"), "{said}");
+    assert!(shell.says(&["mappings", "pause", mapping_id]).await.contains("PAUSED"));
+    let resumed = shell.json(&["mappings", "resume", mapping_id]).await;
+    assert_eq!(resumed["state"], "MAPPING_STATE_ACTIVE", "{resumed:#}");
+    assert!(resumed["nextSyncTime"].is_string(), "{resumed:#}");
 }
 
 #[tokio::test]

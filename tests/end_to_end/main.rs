@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod adoption;
+mod alerts;
 mod budgets;
 mod calls;
 mod command_line;

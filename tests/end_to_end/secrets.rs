@@ -4,10 +4,12 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use pandaport_api::v1::{
-    ConfigureConnectionRequest, GetConnectionRequest, ListConnectionsRequest, SyncState, TestConnectionRequest,
+    ConfigureAlertsRequest, ConfigureConnectionRequest, GetAlertsRequest, GetConnectionRequest, ListConnectionsRequest,
+    SyncState, TestAlertsRequest, TestConnectionRequest,
 };
 use serde_json::json;
 
+use crate::alerts::receiver;
 use crate::harness::caller::{full, incremental};
 use crate::harness::journey::{self, connection};
 use crate::harness::scene::Scene;
@@ -35,7 +37,9 @@ impl Haystack {
 
 #[tokio::test]
 async fn rule_17_no_secret_reaches_a_log_the_database_or_an_answer() {
-    let mut scene = Scene::with(60, |installation| installation.with("RUST_LOG", "trace")).await;
+    let alert_secret = "the-key-of-the-signature-9f3cAA71";
+    let alerts = receiver(alert_secret).await;
+    let mut scene = Scene::with(60, |installation| installation.with("RUST_LOG", "trace").allowing(&alerts.host)).await;
     let mut answers = String::new();
     let mut note = |answer: &dyn std::fmt::Debug| writeln!(answers, "{answer:?}").expect("a text grows");
     let good = connection(&scene.sandbox);
@@ -53,6 +57,16 @@ async fn rule_17_no_secret_reaches_a_log_the_database_or_an_answer() {
     let mut elsewhere = good.clone();
     elsewhere.kandji.as_mut().unwrap().base_url = "https://example.com".to_owned();
     note(&grpc.configure_connection(elsewhere).await);
+
+    let url = format!("http://{}/", alerts.host);
+    let tell = |url: &str| ConfigureAlertsRequest {
+        url: url.to_owned(),
+        secret: alert_secret.to_owned(),
+        ..ConfigureAlertsRequest::default()
+    };
+    note(&grpc.configure_alerts(tell("https://alerts.example.com/")).await);
+    note(&grpc.configure_alerts(tell(&url)).await);
+    note(&grpc.test_alerts(TestAlertsRequest {}).await);
 
     let import = journey::import(&scene.caller, &scene.sandbox, "serial_number").await;
     note(&import.sync);
@@ -80,6 +94,9 @@ async fn rule_17_no_secret_reaches_a_log_the_database_or_an_answer() {
     let last = scene.run(full(&import.mapping_id)).await;
     assert_eq!(last.state(), SyncState::Succeeded, "{last:#?}");
     note(&last);
+    until_so("an alert to come", journey::PATIENCE, async || alerts.lines().iter().any(|it| it.contains("FAILING")))
+        .await;
+    note(&grpc.get_alerts(GetAlertsRequest {}).await);
 
     // Killed, so that the write-ahead log is still there.
     scene.up.process.kill_hard();
@@ -91,6 +108,7 @@ async fn rule_17_no_secret_reaches_a_log_the_database_or_an_answer() {
     let ready = &scene.sandbox.ready;
     haystack.assert_free_of("the Kandji token", &ready.kandji_token);
     haystack.assert_free_of("the Asset Panda secret", &ready.access_key_secret);
+    haystack.assert_free_of("the secret of the alerts", alert_secret);
     haystack.assert_free_of("a wrong token", wrong_token);
     haystack.assert_free_of("a wrong secret", wrong_secret);
 

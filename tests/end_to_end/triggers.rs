@@ -90,6 +90,44 @@ async fn rule_14_a_dry_run_of_a_full_sync_says_what_it_would_repair() {
 }
 
 #[tokio::test]
+async fn rule_14_a_plan_is_applied_as_shown_or_refused_with_what_moved() {
+    let scene = Scene::of(30).await;
+    let import = journey::import(&scene.caller, &scene.sandbox, "serial_number").await;
+    let devices = scene.sandbox.devices().await;
+    let text = |at: usize, key: &str| devices[at][key].as_str().unwrap().to_owned();
+    let edit = async |version: &str| {
+        scene.sandbox.edit_device(&text(3, "device_id"), json!({"os_version": version})).await;
+    };
+    edit("99.1").await;
+    scene.sandbox.add_device(json!({})).await;
+    let plan = scene.run(TriggerSyncRequest { dry_run: true, ..full(&import.mapping_id) }).await;
+    let apply = |plan: &pandaport_api::v1::Sync| TriggerSyncRequest {
+        mapping_id: import.mapping_id.clone(),
+        plan_of: plan.sync_id.clone(),
+        ..Default::default()
+    };
+
+    edit("99.2").await;
+    scene.sandbox.forget_calls().await;
+    let moved = scene.run(apply(&plan)).await;
+    assert_eq!(moved.state(), SyncState::Failed, "{moved:#?}");
+    let error = moved.error.unwrap();
+    assert_eq!(error.reason, "PLAN_MOVED");
+    assert!(error.message.contains("\"99.1\"") && error.message.contains("\"99.2\""), "{}", error.message);
+    assert_eq!(scene.sandbox.counters().await.writes(), 0);
+
+    edit("99.1").await;
+    let done = scene.run(apply(&plan)).await;
+    assert_succeeded(&done);
+    assert_eq!(done.plan_of, plan.sync_id);
+    assert_eq!(counts(&done), counts(&plan));
+    assert_eq!(
+        by_device(scene.caller.records(&done.sync_id, &[]).await).len(),
+        by_device(scene.caller.records(&plan.sync_id, &[]).await).len()
+    );
+}
+
+#[tokio::test]
 async fn rule_6_a_trigger_while_a_sync_is_active_gives_that_one_or_is_refused_for_another_mode() {
     let scene = Scene::of(60).await;
     let import = journey::import(&scene.caller, &scene.sandbox, "serial_number").await;

@@ -3,7 +3,6 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 
-use crate::cell::CellSpec;
 use crate::{Cell, Change};
 
 const NOT_OURS: &str = "adopted";
@@ -51,13 +50,15 @@ impl Baseline {
     }
 
     /// The same knowledge after the mapping changed: values follow their column, whatever field it is filled from now.
+    /// `before` are the columns in whose order they stand, `now` those in whose order they shall
+    /// ([`crate::MappingSpec::column_order`]).
     #[must_use]
-    pub fn realigned(&self, before: &[CellSpec], now: &[CellSpec]) -> Self {
-        let follow = |cell: &CellSpec| {
-            let index = before.iter().position(|old| old.column_id == cell.column_id)?;
+    pub fn realigned<'a>(&self, before: &[String], now: impl IntoIterator<Item = &'a str>) -> Self {
+        let follow = |column: &str| {
+            let index = before.iter().position(|old| old == column)?;
             self.get(index).cloned()
         };
-        Self(now.iter().map(follow).collect())
+        Self(now.into_iter().map(follow).collect())
     }
 }
 
@@ -87,7 +88,7 @@ impl<'de> Deserialize<'de> for Baseline {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::{ColumnType, WriteRule};
+    use crate::{CellSpec, ColumnType, WriteRule};
 
     fn spec(column_id: &str) -> CellSpec {
         crate::support::cell(column_id, ColumnType::Text, WriteRule::Trigger)
@@ -128,9 +129,9 @@ mod tests {
 
     #[test]
     fn values_follow_their_column_when_the_mapping_changes() {
-        let before = [spec("a"), spec("b"), spec("c")];
-        let now = [spec("a"), spec("new"), spec("c"), spec("b")];
+        let before = ["a", "b", "c"].map(str::to_owned);
+        let now = ["a", "new", "c", "b"];
         let baseline = Baseline(vec![ours(json!(1)), ours(json!(2)), None]);
-        assert_eq!(baseline.realigned(&before, &now), Baseline(vec![ours(json!(1)), None, None, ours(json!(2))]));
+        assert_eq!(baseline.realigned(&before, now), Baseline(vec![ours(json!(1)), None, None, ours(json!(2))]));
     }
 }

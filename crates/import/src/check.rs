@@ -44,6 +44,8 @@ pub enum CheckReason {
     ColumnRepeated,
     /// A column that records need is not mapped (a warning).
     ColumnRequired,
+    /// The column has another name than when the mapping was saved (a note).
+    ColumnRenamed,
     /// The column does not take such values; as a warning: not all of them, or its type is not known.
     TypeMismatch,
     /// A setting is malformed, or does not belong to this kind of field.
@@ -61,6 +63,7 @@ impl CheckReason {
             Self::ColumnReferenced => "COLUMN_REFERENCED",
             Self::ColumnRepeated => "COLUMN_REPEATED",
             Self::ColumnRequired => "COLUMN_REQUIRED",
+            Self::ColumnRenamed => "COLUMN_RENAMED",
             Self::TypeMismatch => "TYPE_MISMATCH",
             Self::FieldInvalid => "FIELD_INVALID",
         }
@@ -146,11 +149,7 @@ pub fn check(spec: &MappingSpec, columns: &[Column]) -> Checked {
 
 /// What moved under a mapping since `before` was kept: mapped columns that are gone, or have another type (DESIGN 4.15).
 pub fn moved(spec: &MappingSpec, before: &[Column], now: &[Column]) -> Vec<Finding> {
-    let pairs = spec.pairs.iter().enumerate();
-    let mapped = pairs.map(|(index, pair)| (format!("mapping.fields[{index}].column_id"), pair.column_id.as_str()));
-    let identifier = (IDENTIFIER_COLUMN.to_owned(), spec.identifier.column_id.as_str());
-    std::iter::once(identifier)
-        .chain(mapped)
+    written(spec)
         .filter_map(|(field, id)| {
             let old = before.iter().find(|column| column.id == id);
             let name = old.map_or(id, |old| &old.name);
@@ -171,6 +170,31 @@ pub fn moved(spec: &MappingSpec, before: &[Column], now: &[Column]) -> Vec<Findi
             Some(Finding { field, reason, message })
         })
         .collect()
+}
+
+/// Mapped columns that have another name than in `before`: the mapping holds on to their ids, so that is only worth a note.
+pub fn renamed(spec: &MappingSpec, before: &[Column], now: &[Column]) -> Vec<Finding> {
+    written(spec)
+        .filter_map(|(field, id)| {
+            let old = before.iter().find(|column| column.id == id)?;
+            let new = now.iter().find(|column| column.id == id && column.name != old.name)?;
+            let message =
+                format!("column \"{}\" ({id}) is now called \"{}\"; it is written as before", old.name, new.name);
+            Some(Finding { field, reason: CheckReason::ColumnRenamed, message })
+        })
+        .collect()
+}
+
+/// The columns that a mapping writes, each with its path in the request.
+fn written(spec: &MappingSpec) -> impl Iterator<Item = (String, &str)> {
+    spec.columns_written().enumerate().map(|(at, id)| {
+        let field = match at.checked_sub(1) {
+            None => IDENTIFIER_COLUMN.to_owned(),
+            Some(pair) if pair < spec.pairs.len() => format!("mapping.fields[{pair}].column_id"),
+            Some(_) => mark::COLUMN.to_owned(),
+        };
+        (field, id)
+    })
 }
 
 fn check_identifier(checked: &mut Checked, spec: &MappingSpec, columns: &[Column]) {

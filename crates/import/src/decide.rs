@@ -3,10 +3,12 @@
 //! [`decide`] sees what Kandji says (`wanted`), what we remember (`link`) and what was read in Asset Panda (`found`). It
 //! compares and decides; it knows nothing of other devices but what `held_by` tells.
 
+mod drift;
 mod identify;
 mod linked;
 mod unlinked;
 
+pub use drift::edited_by_others;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

@@ -2,9 +2,9 @@
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
-use crate::MappingSpec;
 use crate::cell::CellSpec;
 use crate::value::Written;
+use crate::{Column, MappingSpec};
 
 /// xxh3-128 over the mapping and the written values. Stable across processes and versions of the program.
 pub type Fingerprint = [u8; 16];
@@ -12,9 +12,14 @@ pub type Fingerprint = [u8; 16];
 /// Raised when the same values shall be looked at anew after an update of the program.
 const VERSION: u8 = 1;
 
-/// What all fingerprints of one mapping begin with: how its values are written.
-pub(crate) fn salt(spec: &MappingSpec, cells: &[CellSpec]) -> Xxh3 {
-    let columns: Vec<_> = cells.iter().map(|cell| (&cell.column_type, &cell.options)).collect();
+/// What all fingerprints of one mapping begin with: how its values are written, and what its columns accept. When a
+/// column changes, so does every fingerprint, and what was quarantined because of it is tried again (DESIGN 4.5).
+pub(crate) fn salt(spec: &MappingSpec, cells: &[CellSpec], columns: &[Column]) -> Xxh3 {
+    let accepts = |cell: &CellSpec| {
+        let column = columns.iter().find(|column| column.id == cell.column_id);
+        column.map(|column| (column.unique, column.required))
+    };
+    let columns: Vec<_> = cells.iter().map(|cell| (&cell.column_type, &cell.options, accepts(cell))).collect();
     let form = serde_json::json!([VERSION, spec.identifier, spec.pairs, columns]);
     let mut hasher = Xxh3::new();
     hasher.update(&xxh3_128(form.to_string().as_bytes()).to_be_bytes());

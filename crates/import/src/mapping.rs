@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Brake, Filter, OnFiltered, RemovalPolicy, SourceField};
+use crate::{Brake, Filter, OnFiltered, RemovalAction, RemovalPolicy, SourceField};
 
 /// How old the last write of a `PASSENGER` pair may get: a day.
 pub const DEFAULT_PASSENGER_MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -110,6 +110,20 @@ impl MappingSpec {
             removal_policy: RemovalPolicy::default(),
             brake: Brake::default(),
         }
+    }
+
+    /// The columns whose values are kept of a device, in the order in which they are kept: the identifier's first.
+    pub fn column_order(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.identifier.column_id.as_str()).chain(self.pairs.iter().map(|pair| pair.column_id.as_str()))
+    }
+
+    /// All columns that are written: those of the pairs, and the one for the mark of the removal policy.
+    pub fn columns_written(&self) -> impl Iterator<Item = &str> {
+        let mark = match &self.removal_policy.action {
+            RemovalAction::Mark { column_id, .. } => Some(column_id.as_str()),
+            RemovalAction::Leave | RemovalAction::Delete => None,
+        };
+        self.column_order().chain(mark)
     }
 }
 

@@ -74,7 +74,7 @@ impl Projector {
             let (separator, format) = (pair.tag_separator.as_deref(), pair.date_format.as_deref());
             cell(pair.source_field, &pair.column_id, pair.write_rule, separator, format)
         }));
-        let salted = salt(spec, &cells);
+        let salted = salt(spec, &cells, columns);
         Self { cells, salted }
     }
 

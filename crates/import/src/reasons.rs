@@ -24,10 +24,12 @@ pub enum RejectReason {
     Unreadable,
     /// A value cannot be written into its column.
     ValueUnfit,
+    /// It is not what the plan showed that is applied.
+    PlanMoved,
 }
 
 impl RejectReason {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::IdentifierEmpty,
         Self::IdentifierDuplicate,
         Self::IdentifierAmbiguous,
@@ -36,6 +38,7 @@ impl RejectReason {
         Self::RefusedByAssetPanda,
         Self::Unreadable,
         Self::ValueUnfit,
+        Self::PlanMoved,
     ];
 
     /// The name in the API, in records and in the store.
@@ -49,6 +52,7 @@ impl RejectReason {
             Self::RefusedByAssetPanda => "REFUSED_BY_ASSET_PANDA",
             Self::Unreadable => "UNREADABLE",
             Self::ValueUnfit => "VALUE_UNFIT",
+            Self::PlanMoved => "PLAN_MOVED",
         }
     }
 

@@ -108,8 +108,10 @@ pub struct HostPolicy {
 pub struct HostNotAllowed {
     /// Scheme, host and port of the URL.
     pub origin: String,
-    entry: String,
-    why: &'static str,
+    /// What the operator would add to allow it: `host:port`.
+    pub entry: String,
+    /// What else is wrong with the URL, as ` over plain http`; or empty.
+    pub why: &'static str,
 }
 
 impl HostPolicy {

@@ -32,6 +32,8 @@ pub struct DeviceDetail {
     pub last_check_in: Option<Micros>,
     /// The values last confirmed, JSON.
     pub cells: Option<String>,
+    /// What the mapping said (`pandaport_import::MappingSpec`, JSON) when they were: they stand in the order of its pairs.
+    pub written_as: Option<String>,
     /// Asset Panda's own forms, JSON.
     pub forms: Option<String>,
     /// For one in flight: when it is looked up next.
@@ -52,6 +54,7 @@ pub async fn find(
         ($of_links:literal) => {
             devices!(
                 ", p.fingerprint, p.passenger_time, p.last_enrollment, p.last_check_in, v.cells, v.forms, \
+                 (SELECT r.spec FROM mapping_revisions r WHERE r.mapping_id = $1 AND r.revision = v.revision) AS written_as, \
                  (SELECT i.next_look_time FROM intents i WHERE i.mapping_id = $1 AND i.device_id = p.device_id) \
                    AS next_look_time",
                 $of_links,
@@ -94,7 +97,7 @@ async fn new_in_flight(store: &Store, mapping_id: MappingId, by: By<'_>) -> Resu
                    CAST(NULL AS BIGINT) AS rejected_time, CAST(NULL AS BIGINT) AS last_seen_time, \
                    CAST(NULL AS BIGINT) AS last_confirmed_time, NULL AS fingerprint, \
                    CAST(NULL AS BIGINT) AS passenger_time, CAST(NULL AS BIGINT) AS last_enrollment, \
-                   CAST(NULL AS BIGINT) AS last_check_in, NULL AS cells, NULL AS forms, i.next_look_time \
+                   CAST(NULL AS BIGINT) AS last_check_in, NULL AS cells, NULL AS written_as, NULL AS forms, i.next_look_time \
                  FROM intents i WHERE i.mapping_id = $1 AND ",
                 $condition,
                 " ORDER BY i.device_id LIMIT 100"

@@ -86,6 +86,10 @@ id!(
     SyncId
 );
 id!(
+    /// An alert. It stays the same however often the alert is sent.
+    AlertId
+);
+id!(
     /// A lot of calls that a budget granted.
     LotId
 );

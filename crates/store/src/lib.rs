@@ -12,16 +12,21 @@ mod error;
 mod ids;
 mod migrate;
 mod pool;
+mod schedule;
 mod secrets;
 mod text;
 mod time;
 
+pub mod alert_targets;
+pub mod alerts;
 pub mod budgets;
 pub mod connections;
 pub mod device_detail;
 pub mod devices;
 pub mod engine;
+pub mod health;
 pub mod held;
+pub mod history;
 pub mod mappings;
 pub mod records;
 pub mod requests;
@@ -29,9 +34,10 @@ pub mod syncs;
 pub mod workers;
 
 pub use error::{Conflict, StoreError};
-pub use ids::{ConnectionId, LotId, MappingId, SyncId, Tenant};
+pub use ids::{AlertId, ConnectionId, LotId, MappingId, SyncId, Tenant};
 pub use migrate::MigrationLock;
 pub use pool::{Pool, Store, Tx};
+pub use schedule::{CronError, CronSchedule, Schedule};
 pub use secrets::Keyring;
 pub use time::Micros;
 

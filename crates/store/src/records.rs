@@ -45,6 +45,14 @@ pub struct SyncRecord {
     pub changes: Option<String>,
 }
 
+/// What a sync that rehearses a shown plan would do is not done.
+macro_rules! outcome {
+    () => {
+        "CASE WHEN outcome IN ('CREATED', 'ADOPTED', 'UPDATED', 'REMOVED') \
+           AND EXISTS (SELECT 1 FROM syncs s WHERE s.sync_id = r.sync_id AND s.rehearsing) THEN 'PLANNED' ELSE outcome END"
+    };
+}
+
 /// A sync's records with one of `outcomes` (none: any) in the order of their device ids, those behind `after`.
 ///
 /// # Errors
@@ -60,10 +68,14 @@ pub async fn list(
     crate::syncs::get(store, tenant, sync_id).await?;
     let outcomes = if outcomes.is_empty() { RecordOutcome::ALL } else { outcomes };
     let outcomes: Vec<&str> = outcomes.iter().map(|outcome| outcome.as_str()).collect();
-    let sql = store.sql(
-        "SELECT device_id, identifier, serial_number, record_id, outcome, reason, message, changes FROM sync_records \
-         WHERE sync_id = $1 AND device_id > $2 AND outcome IN (IDS($3)) ORDER BY device_id LIMIT $4",
-    );
+    let sql = store.sql(concat!(
+        "SELECT device_id, identifier, serial_number, record_id, ",
+        outcome!(),
+        " AS outcome, reason, message, changes FROM sync_records r \
+         WHERE sync_id = $1 AND device_id > $2 AND ",
+        outcome!(),
+        " IN (IDS($3)) ORDER BY device_id LIMIT $4"
+    ));
     Ok(on_read!(store, pool => sqlx::query_as::<_, SyncRecord>(sql)
         .bind(sync_id)
         .bind(after.unwrap_or_default())

@@ -1,8 +1,8 @@
 //! Secrets at rest: sealed with AES-256-GCM, opened only to be used.
 //!
 //! An envelope is `1 | key id (8) | nonce (12) | ciphertext and tag`. The key id is the beginning of the key's SHA-256, so
-//! keys need no names. Bound to it (as additional data) are the tenant, the connection, the field and the key id: an
-//! envelope copied into another row, or another field of its row, does not open.
+//! keys need no names. Bound to it (as additional data) are the tenant, the connection if it is one of a connection, the
+//! field and the key id: an envelope copied into another row, or another field of its row, does not open.
 
 use aes_gcm::aead::{Aead, Payload};
 use aes_gcm::{Aes256Gcm, KeyInit, Nonce};
@@ -31,12 +31,19 @@ struct Key {
     cipher: Aes256Gcm,
 }
 
-/// Which secret of a connection an envelope holds.
+/// Which secret an envelope holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Field {
+    /// Of a connection.
     KandjiToken,
+    /// Of a connection.
     AssetPandaKey,
+    /// Of a tenant's alerts. It belongs to no connection: [`NO_CONNECTION`].
+    AlertSecret,
 }
+
+/// Stands for the connection of a secret that belongs to a tenant alone: no connection has this id.
+pub(crate) const NO_CONNECTION: ConnectionId = ConnectionId(uuid::Uuid::nil());
 
 impl Keyring {
     /// The keys as the operator set them: each 32 bytes in base64, the one that seals first.
@@ -82,7 +89,11 @@ impl Keyring {
         field: Field,
         envelope: &[u8],
     ) -> Result<SecretString> {
-        let unreadable = |why: &str| StoreError::corrupt("secret", format!("connection {connection_id}: {why}"));
+        let of = |why: &str| match field {
+            Field::KandjiToken | Field::AssetPandaKey => format!("connection {connection_id}: {why}"),
+            Field::AlertSecret => format!("alerts of {tenant}: {why}"),
+        };
+        let unreadable = |why: &str| StoreError::corrupt("secret", of(why));
         let (&version, rest) = envelope.split_first().ok_or_else(|| unreadable("it is empty"))?;
         if version != VERSION {
             return Err(unreadable("it was sealed by a newer program"));
@@ -138,6 +149,12 @@ impl Store {
         for (tenant, connection_id, envelope) in sealed {
             keyring.open(&tenant, connection_id, Field::KandjiToken, &envelope)?;
         }
+        let sealed: Vec<(Tenant, Vec<u8>)> = on_read!(self, pool => sqlx::query_as::<_, (Tenant, Vec<u8>)>(
+            "SELECT tenant, secret FROM alert_targets"
+        ).fetch_all(pool).await)?;
+        for (tenant, envelope) in sealed {
+            keyring.open(&tenant, NO_CONNECTION, Field::AlertSecret, &envelope)?;
+        }
         Ok(self.with_keyring(keyring))
     }
 }
@@ -161,6 +178,7 @@ fn bound_to(tenant: &Tenant, connection_id: ConnectionId, field: Field, key_id: 
     let field: &[u8] = match field {
         Field::KandjiToken => b"kandji_token",
         Field::AssetPandaKey => b"asset_panda_key",
+        Field::AlertSecret => b"alert_secret",
     };
     // The tenant comes last: it is the only part without a fixed length, besides the field's few names.
     [key_id.as_slice(), connection_id.0.as_bytes(), field, b"\0", tenant.as_str().as_bytes()].concat()
@@ -194,6 +212,7 @@ mod tests {
         assert!(keyring.open(&tenant, other, Field::KandjiToken, &envelope).is_err());
         assert!(keyring.open(&Tenant::new("other"), id, Field::KandjiToken, &envelope).is_err());
         assert!(keyring.open(&tenant, id, Field::AssetPandaKey, &envelope).is_err());
+        assert!(keyring.open(&tenant, id, Field::AlertSecret, &envelope).is_err());
         let mut changed = envelope.clone();
         *changed.last_mut().unwrap() ^= 1;
         assert!(keyring.open(&tenant, id, Field::KandjiToken, &changed).is_err());

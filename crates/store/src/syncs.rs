@@ -110,6 +110,10 @@ pub struct Sync {
     pub dry_run: bool,
     /// Whether it sends quarantined devices again.
     pub retry_rejected: bool,
+    /// The dry run whose plan it applies.
+    pub plan_of: Option<SyncId>,
+    /// Past the history's retention: its records are going.
+    pub pruned: bool,
     /// What made it.
     pub trigger_kind: TriggerKind,
     /// Where it stands.
@@ -177,6 +181,9 @@ pub struct Counts {
     /// Removed by the policy.
     #[sqlx(rename = "count_removed")]
     pub removed: i64,
+    /// Records that were edited or deleted in Asset Panda, and repaired: counted among the above as well.
+    #[sqlx(rename = "count_drifted")]
+    pub drifted: i64,
 }
 
 /// What [`create`] needs.
@@ -237,9 +244,9 @@ pub struct ActiveSync {
 
 macro_rules! columns {
     () => {
-        "sync_id, tenant, mapping_id, revision, mode, dry_run, retry_rejected, trigger_kind, state, phase, count_read, \
+        "sync_id, tenant, mapping_id, revision, mode, dry_run, retry_rejected, plan_of, pruned, trigger_kind, state, phase, count_read, \
          count_created, count_adopted, count_updated, count_unchanged, count_skipped, count_rejected, count_still_rejected, \
-         count_removed, calls_kandji, calls_asset_panda, calls_left, wait_reason, wait_message, wait_until, error_reason, \
+         count_removed, count_drifted, calls_kandji, calls_asset_panda, calls_left, wait_reason, wait_message, wait_until, error_reason, \
          error_message, cancel_request_time, traceparent, create_time, start_time, end_time"
     };
 }
@@ -351,6 +358,16 @@ pub async fn list(store: &Store, tenant: &Tenant, filter: &SyncFilter, limit: u3
             None => query.fetch_all(pool).await,
         }
     })?)
+}
+
+/// Has a sync that was just made apply the plan of a dry run, and nothing else.
+///
+/// # Errors
+/// [`StoreError::Unavailable`].
+pub async fn apply_plan(tx: &mut Tx, tenant: &Tenant, id: SyncId, plan: SyncId) -> Result<Sync> {
+    on_tx!(&mut *tx, conn => sqlx::query("UPDATE syncs SET plan_of = $3 WHERE sync_id = $1 AND tenant = $2")
+        .bind(id).bind(tenant).bind(plan).execute(&mut *conn).await.map(|_| ()))?;
+    get_in(tx, tenant, id).await
 }
 
 /// Cancels a sync: one that no worker is at, at once; a running one by a mark that its worker sees within a batch.

@@ -178,6 +178,12 @@ impl Upstream {
         }
     }
 
+    /// The way out that all connections share.
+    #[must_use]
+    pub fn http(&self) -> &Outbound {
+        &self.shared.http
+    }
+
     /// The hosts that are allowed besides the known ones.
     #[must_use]
     pub fn allowed_hosts(&self) -> &AllowedHosts {

@@ -8,6 +8,7 @@ mod evidence;
 mod kandji;
 mod link;
 mod next;
+mod order;
 mod view;
 
 use pandaport_api::v1 as proto;
@@ -140,7 +141,8 @@ impl ControlPlane {
                 By::IdentifierKey(&key)
             }
         };
-        let mut stored = device_detail::find(&self.store, mapping_id, by, removed_is_gone(spec)).await?;
+        let order: Vec<&str> = spec.column_order().collect();
+        let mut stored = self.details(mapping_id, &order, by, removed_is_gone(spec)).await?;
         if let Named::Identifier(identifier) = named {
             stored.retain(|it| it.device.identifier.as_deref() == Some(identifier));
         }

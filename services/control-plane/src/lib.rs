@@ -4,6 +4,7 @@
 //! [`ControlPlane`] lists them. What is the same for all calls has one place: violations in `validate`, the mapping of
 //! errors in `errors`, the conversion of rows in `convert`, page tokens in `paging`, `request_id` in `requests`.
 
+mod alerts;
 mod catalogue;
 mod connections;
 mod control_plane;
@@ -16,17 +17,21 @@ mod mapping_input;
 mod mappings;
 mod metrics;
 mod paging;
+mod plan_of;
 mod policy_input;
 mod reason;
 mod records;
 mod requests;
 mod rpcs;
+mod schedule_input;
 mod server;
 mod standing;
 mod syncs;
 mod test_connection;
 mod trace;
 mod uniqueness;
+mod update_mapping;
+mod update_mask;
 mod validate;
 mod watch;
 

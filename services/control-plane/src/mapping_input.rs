@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use pandaport_api::v1 as proto;
 use pandaport_import::{DEFAULT_PASSENGER_MAX_AGE, IdentifierPair, MappingSpec, Pair, SourceField, WriteRule};
+use pandaport_store::{Micros, Schedule};
 
 use crate::validate::{MAX_FOREIGN_ID, Violations};
-use crate::{convert, policy_input};
+use crate::{convert, policy_input, schedule_input};
 
 const MAX_NAME: usize = 200;
 const MAX_PAIRS: usize = 200;
 const MAX_SEPARATOR: usize = 8;
 const MAX_DATE_FORMAT: usize = 64;
 
-const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -25,14 +25,13 @@ pub(crate) struct MappingInput {
     pub(crate) spec: Option<MappingSpec>,
     /// Where each of the spec's pairs stands in the request: pairs that can't be read are left out of the spec.
     pub(crate) pair_positions: Vec<usize>,
-    /// `None`: only when asked.
-    pub(crate) interval: Option<Duration>,
+    pub(crate) schedule: Schedule,
     pub(crate) full_sync_every: Duration,
 }
 
 /// Reads a mapping. Whatever is wrong with it is noted, and the rest is read all the same, so that the caller hears of
 /// everything at once.
-pub(crate) fn read(violations: &mut Violations, mapping: proto::Mapping) -> MappingInput {
+pub(crate) fn read(violations: &mut Violations, mapping: proto::Mapping, now: Micros) -> MappingInput {
     violations.required_text("mapping.display_name", &mapping.display_name, MAX_NAME);
     violations.choice::<proto::ExternalEntity>("mapping.external_entity", mapping.external_entity);
     violations.required_text("mapping.collection_id", &mapping.collection_id, MAX_FOREIGN_ID);
@@ -49,7 +48,7 @@ pub(crate) fn read(violations: &mut Violations, mapping: proto::Mapping) -> Mapp
     let on_filtered = policy_input::on_filtered(violations, mapping.on_filtered);
     let removal_policy = policy_input::removal_policy(violations, mapping.removal_policy);
     let brake = policy_input::brake(violations, mapping.brake);
-    let interval = interval(violations, mapping.schedule);
+    let schedule = schedule_input::schedule(violations, mapping.schedule, now);
     let identifier = identifier(violations, mapping.identifier);
 
     if mapping.fields.len() > MAX_PAIRS {
@@ -76,7 +75,7 @@ pub(crate) fn read(violations: &mut Violations, mapping: proto::Mapping) -> Mapp
             brake,
         }),
         pair_positions,
-        interval,
+        schedule,
         full_sync_every,
     }
 }
@@ -122,21 +121,6 @@ fn source_field(violations: &mut Violations, path: &str, key: &str) -> Option<So
     field
 }
 
-fn interval(violations: &mut Violations, schedule: Option<proto::Schedule>) -> Option<Duration> {
-    match schedule.and_then(|schedule| schedule.kind) {
-        None => Some(HOUR),
-        Some(proto::schedule::Kind::Interval(every)) => {
-            Some(violations.duration("mapping.schedule.interval", Some(&every), HOUR, MINUTE, 31 * DAY))
-        }
-        Some(proto::schedule::Kind::Manual(_)) => None,
-        Some(proto::schedule::Kind::Cron(_)) => {
-            let message = "Schedules of set times are not part of this version yet; use interval.";
-            violations.not_built("mapping.schedule.cron", message);
-            None
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -164,7 +148,7 @@ mod tests {
 
     fn read_it(mapping: proto::Mapping) -> (MappingInput, Vec<(String, bool)>) {
         let mut violations = Violations::default();
-        let input = read(&mut violations, mapping);
+        let input = read(&mut violations, mapping, Micros(1_795_000_000_000_000));
         let found = violations.check().err().unwrap_or_default();
         (input, found.into_iter().map(|it| (it.field, it.unimplemented)).collect())
     }
@@ -174,7 +158,7 @@ mod tests {
         let (input, found) = read_it(good());
         assert!(found.is_empty(), "{found:?}");
         let spec = input.spec.unwrap();
-        assert_eq!(input.interval, Some(HOUR));
+        assert!(matches!(input.schedule, Schedule::Interval(HOUR)));
         assert_eq!(input.full_sync_every, 7 * DAY);
         assert_eq!(spec.passenger_max_age, DAY);
         let rules: Vec<_> = spec.pairs.iter().map(|pair| pair.write_rule).collect();
@@ -182,11 +166,11 @@ mod tests {
     }
 
     #[test]
-    fn a_manual_schedule_has_no_interval() {
+    fn a_manual_schedule_is_kept() {
         let kind = Some(proto::schedule::Kind::Manual(proto::ManualSchedule {}));
         let (input, found) = read_it(proto::Mapping { schedule: Some(proto::Schedule { kind }), ..good() });
         assert!(found.is_empty());
-        assert_eq!(input.interval, None);
+        assert!(matches!(input.schedule, Schedule::Manual));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Mappings: create, look.
+//! Mappings: create, look; `update_mapping.rs` has what happens to one that is there.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ impl ControlPlane {
         let repeatable = self.repeatable(&mut violations, caller, "CreateMapping", &request.request_id, &request);
         let paused = request.start_paused;
         let input = match request.mapping {
-            Some(mapping) => Some(mapping_input::read(&mut violations, mapping)),
+            Some(mapping) => Some(mapping_input::read(&mut violations, mapping, Micros::now())),
             None => {
                 violations.malformed("mapping", "This field is required.");
                 None
@@ -88,7 +88,7 @@ impl ControlPlane {
         violations.check()?;
         policy_input::in_written_form(&mut spec.removal_policy.action, &columns);
         warnings.extend(self.look_at_identifier(scoped, &input.collection_id, &spec, &columns).await?);
-        warnings.extend(look_at_records(scoped, &input.collection_id, &spec).await);
+        warnings.extend(look_at_records(scoped, &input.collection_id, &spec, 0).await);
         warnings.extend(self.look_at_kandji(&clients, &spec).await);
         clients.release().await;
 
@@ -102,10 +102,9 @@ impl ControlPlane {
             collection_key: format!("{}/{}", connection.asset_panda_base_url, input.collection_id),
             spec: stored_spec(&spec)?,
             state: if paused { MappingState::Paused } else { MappingState::Active },
-            interval: input.interval,
+            columns: Some(columns_json(&spec, &columns)?),
+            schedule: input.schedule,
             full_sync_every: input.full_sync_every,
-            next_sync_time: input.interval.map(|interval| now.plus(interval)),
-            next_full_time: now.plus(input.full_sync_every),
         };
         let first = NewSync {
             mapping_id: new.mapping_id,
@@ -205,7 +204,7 @@ impl ControlPlane {
     }
 
     /// What the mapping asks of Kandji beyond the list of devices. A warning only: an import does without.
-    async fn look_at_kandji(&self, clients: &Clients, spec: &MappingSpec) -> Vec<proto::Warning> {
+    pub(crate) async fn look_at_kandji(&self, clients: &Clients, spec: &MappingSpec) -> Vec<proto::Warning> {
         let mut warnings = Vec::new();
         let user_active = spec.pairs.iter().position(|pair| pair.source_field == SourceField::UserActive);
         if let Some(at) = user_active
@@ -275,7 +274,7 @@ impl ControlPlane {
         Ok(proto::ListMappingsResponse { mappings, next_page_token })
     }
 
-    async fn describe_mapping(&self, caller: &Caller, row: Mapping) -> Result<proto::Mapping> {
+    pub(crate) async fn describe_mapping(&self, caller: &Caller, row: Mapping) -> Result<proto::Mapping> {
         let spec = mappings::spec(&self.store, &caller.tenant, row.mapping_id, row.revision).await?;
         let last_sync = match row.last_sync_id {
             Some(id) => Some(self.describe(syncs::get(&self.store, &caller.tenant, id).await?).await?),
@@ -287,21 +286,28 @@ impl ControlPlane {
 }
 
 /// DELETE removes what the import created. Where the collection holds records before it, that is less than its name says.
-async fn look_at_records(scoped: &ScopedClient, collection_id: &str, spec: &MappingSpec) -> Option<proto::Warning> {
+/// `ours` are the records that it has created so far.
+pub(crate) async fn look_at_records(
+    scoped: &ScopedClient,
+    collection_id: &str,
+    spec: &MappingSpec,
+    ours: usize,
+) -> Option<proto::Warning> {
     if spec.removal_policy.action != RemovalAction::Delete {
         return None;
     }
     let found = scoped.sample(collection_id, &spec.identifier.column_id, 0, 1).await.ok()?;
-    let held = match found.total {
-        _ if found.records.is_empty() => return None,
-        Some(total) => format!("{total} records"),
+    let held = match found.total.map(|total| total.saturating_sub(ours)) {
+        Some(0) => return None,
+        Some(others) => format!("{others} records"),
+        None if found.records.is_empty() || ours > 0 => return None,
         None => "records".to_owned(),
     };
     Some(proto::Warning {
         field: "mapping.removal_policy.action".to_owned(),
         reason: reason::ADOPTED_STAY.to_owned(),
         message: format!(
-            "The collection holds {held} already. Only records that the import creates are ever deleted: one that it adopts is \
+            "The collection holds {held} that the import did not create. Only records that the import creates are ever deleted: one that it adopts is \
              left, and listed, when its device is gone. Use MARK to have those tell."
         ),
     })
@@ -315,7 +321,7 @@ fn most_passengers(limits: &[Limit], max_age: Duration) -> Option<u64> {
 }
 
 /// Checks the mapping against the columns as they are now. Its pairs are put back in their places in the request.
-fn checked(
+pub(crate) fn checked(
     violations: &mut Violations,
     input: &MappingInput,
     spec: &MappingSpec,
@@ -369,9 +375,17 @@ async fn require_collection(scoped: &ScopedClient, collection_id: &str) -> Resul
     Err(CallError::NoCollection(collection_id.to_owned()))
 }
 
-fn stored_spec(spec: &MappingSpec) -> Result<String> {
+pub(crate) fn stored_spec(spec: &MappingSpec) -> Result<String> {
     serde_json::to_string(spec)
         .map_err(|error| CallError::Internal(format!("a mapping could not be written down: {error}")))
+}
+
+/// The columns that a mapping writes, as they are now: what they are held against before every sync.
+pub(crate) fn columns_json(spec: &MappingSpec, columns: &[Column]) -> Result<String> {
+    let written: Vec<&Column> =
+        columns.iter().filter(|column| spec.columns_written().any(|id| id == column.id)).collect();
+    serde_json::to_string(&written)
+        .map_err(|error| CallError::Internal(format!("columns could not be written down: {error}")))
 }
 
 fn quoted(values: &[String]) -> String {

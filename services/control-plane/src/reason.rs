@@ -18,6 +18,8 @@ pub(crate) const SYNC_ACTIVE: &str = "SYNC_ACTIVE";
 /// What is held is not what was approved.
 pub(crate) const HELD_MOVED: &str = "HELD_MOVED";
 pub(crate) const SYNC_ACTIVE_OTHER_MODE: &str = "SYNC_ACTIVE_OTHER_MODE";
+/// The plan no longer fits, or there is none.
+pub(crate) const PLAN_MOVED: &str = "PLAN_MOVED";
 pub(crate) const ETAG_MISMATCH: &str = "ETAG_MISMATCH";
 pub(crate) const REQUEST_ID_REUSED: &str = "REQUEST_ID_REUSED";
 
@@ -27,6 +29,9 @@ pub(crate) const TOKEN_REFUSED: &str = "TOKEN_REFUSED";
 pub(crate) const PERMISSION_MISSING: &str = "PERMISSION_MISSING";
 pub(crate) const RATE_LIMITED: &str = "RATE_LIMITED";
 pub(crate) const TLS_FAILED: &str = "TLS_FAILED";
+
+/// There is nothing yet that an alert could be sent to.
+pub(crate) const ALERTS_NOT_CONFIGURED: &str = "ALERTS_NOT_CONFIGURED";
 
 /// As a warning: records that are not the import's own are never deleted.
 pub(crate) const ADOPTED_STAY: &str = "ADOPTED_STAY";

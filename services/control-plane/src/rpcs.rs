@@ -76,6 +76,9 @@ rpcs! {
     list_collections(ListCollectionsRequest) -> ListCollectionsResponse;
     list_columns(ListColumnsRequest) -> ListColumnsResponse;
     create_mapping(CreateMappingRequest) -> CreateMappingResponse;
+    update_mapping(UpdateMappingRequest) -> UpdateMappingResponse;
+    pause_mapping(PauseMappingRequest) -> PauseMappingResponse;
+    resume_mapping(ResumeMappingRequest) -> ResumeMappingResponse;
     get_mapping(GetMappingRequest) -> GetMappingResponse;
     list_mappings(ListMappingsRequest) -> ListMappingsResponse;
     approve_held(ApproveHeldRequest) -> ApproveHeldResponse;
@@ -86,4 +89,7 @@ rpcs! {
     list_sync_records(ListSyncRecordsRequest) -> ListSyncRecordsResponse;
     list_devices(ListDevicesRequest) -> ListDevicesResponse;
     explain_device(ExplainDeviceRequest) -> ExplainDeviceResponse;
+    configure_alerts(ConfigureAlertsRequest) -> ConfigureAlertsResponse;
+    get_alerts(GetAlertsRequest) -> GetAlertsResponse;
+    test_alerts(TestAlertsRequest) -> TestAlertsResponse;
 }

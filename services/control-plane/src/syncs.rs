@@ -12,6 +12,7 @@ use pandaport_store::{MappingId, Micros, SyncId, Tx, workers};
 use crate::control_plane::{Caller, ControlPlane};
 use crate::errors::{CallError, Result};
 use crate::paging::Page;
+use crate::plan_of::Asked;
 use crate::requests::Repeatable;
 use crate::validate::Violations;
 use crate::{convert, reason};
@@ -29,22 +30,27 @@ impl ControlPlane {
     ) -> Result<proto::TriggerSyncResponse> {
         let mut violations = Violations::default();
         let mapping_id = MappingId(violations.id("mapping_id", &request.mapping_id));
-        let mode = mode(violations.choice("mode", request.mode));
-        if !request.plan_of.is_empty() {
-            violations.not_built("plan_of", "Applying the plan of a dry run is not part of this version yet.");
+        let mode = violations.choice("mode", request.mode);
+        let plan = violations.optional_id("plan_of", &request.plan_of).map(SyncId);
+        let asked = Asked { mode, retry_rejected: request.retry_rejected };
+        if plan.is_some() && request.dry_run {
+            violations.malformed("dry_run", "A plan is either made or applied: leave one of dry_run and plan_of out.");
         }
         let repeatable = self.repeatable(&mut violations, caller, "TriggerSync", &request.request_id, &request);
         violations.check()?;
 
         let wanted = NewSync {
             mapping_id,
-            mode,
+            mode: sync_mode(mode),
             dry_run: request.dry_run,
             retry_rejected: request.retry_rejected,
             trigger_kind: TriggerKind::Call,
             traceparent: caller.traceparent.clone(),
         };
-        repeatable.once(Box::pin(self.trigger(caller, &repeatable, wanted))).await
+        match plan {
+            Some(plan) => repeatable.once(Box::pin(self.apply_plan(caller, &repeatable, plan, asked, wanted))).await,
+            None => repeatable.once(Box::pin(self.trigger(caller, &repeatable, wanted))).await,
+        }
     }
 
     async fn trigger(
@@ -219,7 +225,7 @@ pub(crate) fn sync_id(text: &str) -> Result<SyncId> {
     Ok(id)
 }
 
-fn mode(mode: Option<proto::SyncMode>) -> Mode {
+pub(crate) fn sync_mode(mode: Option<proto::SyncMode>) -> Mode {
     match mode {
         Some(proto::SyncMode::Full) => Mode::Full,
         _ => Mode::Incremental,

@@ -6,8 +6,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::client::{
-    CollectionsCommand, ColumnsCommand, Common, ConnectionsCommand, DevicesCommand, FieldsCommand, MappingsCommand,
-    SyncsCommand,
+    AlertsCommand, CollectionsCommand, ColumnsCommand, Common, ConnectionsCommand, DevicesCommand, FieldsCommand,
+    MappingsCommand, SyncsCommand,
 };
 use crate::console::Console;
 use crate::demo::{self, DemoArgs};
@@ -46,6 +46,8 @@ enum Command {
     Syncs(Group<SyncsCommand>),
     /// See where devices stand
     Devices(Group<DevicesCommand>),
+    /// Be told when a mapping fails, rejects devices, is held or has recovered
+    Alerts(Group<AlertsCommand>),
     /// See the collections of a connection
     Collections(Group<CollectionsCommand>),
     /// See the columns of a collection
@@ -89,6 +91,7 @@ async fn run(command: Command) -> Result<(), Error> {
         Command::Mappings(it) => it.command.run(&it.common, console).await,
         Command::Syncs(it) => it.command.run(&it.common, console).await,
         Command::Devices(it) => it.command.run(&it.common, console).await,
+        Command::Alerts(it) => it.command.run(&it.common, console).await,
         Command::Collections(it) => it.command.run(&it.common, console).await,
         Command::Columns(it) => it.command.run(&it.common, console).await,
         Command::Fields(it) => it.command.run(&it.common, console).await,

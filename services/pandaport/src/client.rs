@@ -1,8 +1,10 @@
 //! The commands that call a control plane, and how they call it.
 
+mod alerts;
 mod approve;
 pub(crate) mod by_name;
 pub(crate) mod catalog;
+mod change_mapping;
 mod connections;
 mod devices;
 mod endpoint;
@@ -10,10 +12,12 @@ mod mappings;
 mod pair;
 mod policy;
 pub mod refusal;
+mod schedule;
 mod secret;
 mod syncs;
 pub mod watch;
 
+pub use alerts::AlertsCommand;
 pub use catalog::{CollectionsCommand, ColumnsCommand, FieldsCommand};
 pub use connections::ConnectionsCommand;
 pub use devices::DevicesCommand;

@@ -1,5 +1,6 @@
 //! What people see: answers as tables and sentences. Pure, so that each can be looked at in a test.
 
+pub mod alerts;
 pub mod checks;
 pub mod connection;
 pub mod explain;

@@ -2,6 +2,7 @@
 //! (`syncId`, `SYNC_STATE_QUEUED`, `2026-11-20T09:14:02Z`, `900s`). Unset messages and times are left out; numbers, texts
 //! and lists are always there.
 
+mod alerts;
 mod catalog;
 mod connection;
 mod explain;
@@ -10,11 +11,12 @@ mod mapping;
 mod sync;
 mod well_known;
 
+pub use alerts::{AlertsView, TestedAlertsView};
 pub use catalog::{CollectionView, ColumnView, ModuleView, SourceFieldView};
 pub use connection::{CheckView, ConfiguredView, ConnectionView, TestedView};
 pub use explain::ExplainedView;
 pub use held::HeldView;
-pub use mapping::{CreatedMappingView, MappingView, WarningView};
+pub use mapping::{CreatedMappingView, MappingView, UpdatedMappingView, WarningView};
 pub use sync::{DeviceView, RecordView, SyncView, TriggeredView};
 
 use serde::Serialize;

@@ -12,7 +12,7 @@ use crate::faults::Faults;
 use crate::fleet::{FleetSpec, MOST_DEVICES};
 use crate::ready::Ready;
 use crate::sandbox::{Sandbox, SandboxConfig};
-use crate::world::Credentials;
+use crate::world::{Credentials, SandboxTime};
 
 /// Stand-ins for the Kandji and Asset Panda Pro APIs over real HTTP, with a control endpoint to change the
 /// fleet and the records, to make things go wrong, and to count what was asked.
@@ -88,6 +88,7 @@ impl SandboxArgs {
             credentials: Credentials::default(),
             modules: self.modules,
             gzip: self.gzip,
+            time: SandboxTime::default(),
         })
     }
 }

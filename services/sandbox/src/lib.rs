@@ -29,4 +29,4 @@ pub use faults::{
 pub use fleet::{FleetSpec, MOST_DEVICES};
 pub use ready::Ready;
 pub use sandbox::{Sandbox, SandboxConfig};
-pub use world::Credentials;
+pub use world::{Credentials, SandboxTime};

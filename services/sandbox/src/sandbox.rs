@@ -9,7 +9,7 @@ use tokio_util::task::TaskTracker;
 use crate::faults::Faults;
 use crate::fleet::{Fleet, FleetSpec};
 use crate::ready::Ready;
-use crate::world::{Credentials, World};
+use crate::world::{Credentials, SandboxTime, World};
 use crate::{asset_panda, control, kandji, panda, server};
 
 /// How a sandbox is to be.
@@ -33,6 +33,8 @@ pub struct SandboxConfig {
     pub modules: u32,
     /// Whether the Kandji stand-in compresses its answers for clients that take it.
     pub gzip: bool,
+    /// What search lags and the Asset Panda limit go by.
+    pub time: SandboxTime,
 }
 
 impl Default for SandboxConfig {
@@ -48,6 +50,7 @@ impl Default for SandboxConfig {
             credentials: Credentials::default(),
             modules: 1,
             gzip: false,
+            time: SandboxTime::default(),
         }
     }
 }
@@ -89,7 +92,8 @@ impl Sandbox {
             columns: itam.columns.iter().map(|column| (column.display_name.clone(), column.id.clone())).collect(),
             pid: std::process::id(),
         });
-        let world = Arc::new(World::new(config.credentials, config.faults, Fleet::new(config.fleet), panda));
+        let world =
+            Arc::new(World::new(config.credentials, config.faults, Fleet::new(config.fleet), panda, config.time));
         let shutdown = CancellationToken::new();
         let tracker = TaskTracker::new();
         for (listener, router) in [

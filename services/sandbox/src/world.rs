@@ -1,6 +1,7 @@
 //! Everything that the three listeners share.
 
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -33,12 +34,27 @@ impl Default for Credentials {
     }
 }
 
+/// What the lag of search and the windows of the Asset Panda limit go by.
+#[derive(Clone, Debug)]
+pub enum SandboxTime {
+    /// The time that passes.
+    Passing(Instant),
+    /// Milliseconds that whoever started the sandbox turns ahead: nobody has to wait.
+    Turned(Arc<AtomicU64>),
+}
+
+impl Default for SandboxTime {
+    fn default() -> Self {
+        Self::Passing(Instant::now())
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) credentials: Credentials,
     pub(crate) faults: FaultBox,
     pub(crate) traffic: Traffic,
-    start: Instant,
+    time: SandboxTime,
     fleet: RwLock<Fleet>,
     panda: Mutex<Panda>,
     kandji_windows: Mutex<FixedWindows>,
@@ -48,12 +64,12 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(credentials: Credentials, faults: Faults, fleet: Fleet, panda: Panda) -> Self {
+    pub(crate) fn new(credentials: Credentials, faults: Faults, fleet: Fleet, panda: Panda, time: SandboxTime) -> Self {
         Self {
             credentials,
             faults: FaultBox::new(faults),
             traffic: Traffic::new(),
-            start: Instant::now(),
+            time,
             fleet: RwLock::new(fleet),
             panda: Mutex::new(panda),
             kandji_windows: Mutex::default(),
@@ -84,7 +100,10 @@ impl World {
 
     /// Milliseconds since the start.
     pub(crate) fn millis(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+        match &self.time {
+            SandboxTime::Passing(start) => u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
+            SandboxTime::Turned(millis) => millis.load(Ordering::Relaxed),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use pandaport_kandji::Crawl;
 use serde::{Deserialize, Serialize};
 
 /// Kept as JSON in the sync row.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Checkpoint {
     /// The mapped columns as SCHEMA found them.
     #[serde(default)]
@@ -34,10 +34,16 @@ pub(crate) struct Checkpoint {
     /// Whether rivals for one identifier have been settled.
     #[serde(default)]
     pub(crate) rivals_settled: bool,
+    /// How far a sync that applies a shown plan has come.
+    #[serde(default)]
+    pub(crate) rehearsal: Rehearsal,
+    /// Where it stood when it began to rehearse.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) before_rehearsal: Option<Box<Checkpoint>>,
 }
 
 /// How far `/users` has been read.
-#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Users {
     /// Not begun.
     #[default]
@@ -46,4 +52,18 @@ pub(crate) enum Users {
     Until(String),
     /// All, or as much as there is to have: not mapped, or not permitted.
     Done,
+}
+
+/// How far a sync that applies a shown plan has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Rehearsal {
+    /// The devices are being looked up, or their records copied.
+    #[default]
+    Before,
+    /// It decides as the dry run did.
+    Under,
+    /// Nothing has moved: the records are being put back.
+    Over,
+    /// All that is decided now is in earnest.
+    Agreed,
 }

@@ -2,12 +2,14 @@
 //!
 //! Start at `slice.rs`: it takes a sync under a new fence, runs the phases (`phase/`, one file each) until the slice's
 //! time is up, and turns whatever stopped it (`halt.rs`) into a pause or an end. `schedule.rs` is what happens by the
-//! clock.
+//! clock, and `alerts.rs` what is told of it.
 
+mod alerts;
 mod checkpoint;
 mod clock;
 mod deadline;
 mod halt;
+mod history;
 mod metrics;
 mod phase;
 mod plan;
@@ -48,6 +50,8 @@ pub struct WorkerSettings {
     pub grace: Duration,
     /// How long an API may be out before a sync fails.
     pub outage_limit: Duration,
+    /// How long it is remembered what syncs did.
+    pub history_retention: Duration,
     /// Devices written in one sync only because their PASSENGER columns are due: 20 % of a window of Asset Panda's
     /// budget, five devices a call (rule 9).
     pub passenger_cap: u64,
@@ -85,6 +89,7 @@ pub struct Worker {
 pub struct Working {
     serving: Serving,
     schedule: JoinHandle<()>,
+    alerts: JoinHandle<()>,
 }
 
 impl Worker {
@@ -126,8 +131,11 @@ impl Worker {
             }
         };
         let serving = deps.queue.serve(config, shutdown.clone(), handler).await?;
-        let schedule = tokio::spawn(schedule::run(deps, shutdown));
-        Ok(Working { serving, schedule })
+        let alerts = tokio::spawn(alerts::run(deps.clone(), shutdown.clone()));
+        let schedule = tokio::spawn(async move {
+            tokio::join!(schedule::run(deps.clone(), shutdown.clone()), history::run(deps, shutdown));
+        });
+        Ok(Working { serving, schedule, alerts })
     }
 }
 
@@ -146,6 +154,9 @@ impl Working {
         let ended = self.serving.stopped().await;
         if self.schedule.await.is_err() {
             tracing::warn!("the schedule ended early");
+        }
+        if self.alerts.await.is_err() {
+            tracing::warn!("the delivery of alerts ended early");
         }
         ended
     }

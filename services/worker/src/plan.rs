@@ -18,6 +18,10 @@ pub(crate) struct WritePlan {
     /// nothing of ours was. A value that is lost again before the write is confirmed is then cleared (rules 4, 8).
     #[serde(default)]
     pub(crate) unconfirmed: Baseline,
+    /// What was confirmed before, where nothing was in doubt: what holds again if the write is certainly not applied. What
+    /// was refused must not pass for ours (rule 8), nor be sent again with all that did not change (rule 4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) confirmed: Option<Baseline>,
     /// The forms once it is written.
     #[serde(default)]
     pub(crate) forms: Forms,
@@ -42,12 +46,23 @@ impl WritePlan {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct IntentPayload {
     pub(crate) plan: WritePlan,
+    /// The revision of the mapping that sent it: its values stand in that one's order.
+    #[serde(default = "first_revision")]
+    pub(crate) revision: i64,
     pub(crate) fingerprint: Vec<u8>,
     pub(crate) last_enrollment: Option<Micros>,
     pub(crate) last_check_in: Option<Micros>,
     /// What Asset Panda said when it refused the row as not unique: a look-up is to explain it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) refused: Option<String>,
+    /// It was sent before, and it is unclear what came of that: what refuses it may be the record that we made then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) sent_before: bool,
+}
+
+/// Before there were others, it was the first.
+fn first_revision() -> i64 {
+    1
 }
 
 /// What a look-up of one identifier found.

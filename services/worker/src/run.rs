@@ -26,6 +26,8 @@ pub(crate) struct Run {
     pub(crate) asset_panda: ScopedClient,
     pub(crate) spec: MappingSpec,
     pub(crate) mode: Mode,
+    /// The time by which it is judged what is due: one for the whole sync, however long it takes and whoever works it.
+    pub(crate) as_of: Micros,
     pub(crate) checkpoint: Checkpoint,
     pub(crate) http_timeout: Duration,
     pub(crate) settle: Vec<Duration>,
@@ -51,6 +53,12 @@ impl Run {
     /// [`Run::may_go_on`], as a reason to stop.
     pub(crate) fn in_time(&self) -> Result<(), Halt> {
         if self.may_go_on() { Ok(()) } else { Err(Halt::TimeUp) }
+    }
+
+    /// From here on it is only worked out what would be done, as in a dry run; or, again, in earnest (rule 14).
+    pub(crate) fn rehearse(&mut self, rehearsal: bool) {
+        self.slice.guard.dry_run = rehearsal;
+        self.slice.guard.rehearsal = rehearsal;
     }
 
     /// The progress since the last write, and where the sync stands now.

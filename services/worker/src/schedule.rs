@@ -14,11 +14,11 @@ use crate::Deps;
 
 /// How often due mappings are looked for.
 const SCHEDULE_EVERY: Duration = Duration::from_secs(1);
-/// How often syncs that lost their job are looked for.
+/// How often syncs that lost their job are looked for, and next syncs that a clock put off.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// How often a worker says that it is alive.
 const BEAT_EVERY: Duration = Duration::from_secs(10);
-/// How often old answers to mutating calls are dropped.
+/// How often old answers to mutating calls, and old alerts, are dropped.
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
 /// Mappings or syncs handled in one tick.
 const AT_ONCE: u32 = 100;
@@ -38,7 +38,7 @@ pub(crate) async fn run(deps: Deps, shutdown: CancellationToken) {
             () = shutdown.cancelled() => break,
             _ = beat.tick() => ("heartbeat", workers::beat(&deps.store, &deps.worker_id, deps.now()).await.map_err(Into::into)),
             _ = schedule.tick() => ("schedule", start_due(&deps).await),
-            _ = sweep.tick() => ("sweep", find_lost(&deps).await),
+            _ = sweep.tick() => ("sweep", put_right(&deps).await),
             _ = prune.tick() => ("pruning", requests::prune(&deps.store, deps.now()).await.map(|_| ()).map_err(Into::into)),
         };
         if let Err(error) = done {
@@ -54,14 +54,33 @@ async fn start_due(deps: &Deps) -> Result<(), QueueError> {
     let now = deps.now();
     for due in mappings::due(&deps.store, now, AT_ONCE).await? {
         let mut tx = deps.store.begin_write().await?;
+        let claimed = match mappings::claim_due(&mut tx, &due, now).await {
+            // What can't be read of one mapping must not hold up the others.
+            Err(error) if !error.is_unavailable() => {
+                tracing::error!(mapping_id = %due.mapping_id, %error, "a mapping's schedule does not work");
+                continue;
+            }
+            claimed => claimed?,
+        };
         // One that is still running is not overtaken: its next turn is an interval later.
-        if let Some(Creation::Created(sync)) = mappings::claim_due(&mut tx, &due, now).await? {
+        if let Some(Creation::Created(sync)) = claimed {
             deps.queue.enqueue(&mut tx, &Behind::from(&sync)).await?;
             tracing::info!(sync_id = %sync.sync_id, mapping_id = %due.mapping_id, mode = %sync.mode, "scheduled sync queued");
         }
         tx.commit().await?;
     }
     Ok(())
+}
+
+/// Once in a while, what something else put out of order: a clock, or a job that was lost.
+async fn put_right(deps: &Deps) -> Result<(), QueueError> {
+    let mut tx = deps.store.begin_write().await?;
+    let moved = mappings::bring_forward(&mut tx, deps.now()).await?;
+    tx.commit().await?;
+    if moved > 0 {
+        tracing::warn!(mappings = moved, "the clock went back: scheduled syncs that this put off are brought forward");
+    }
+    find_lost(deps).await
 }
 
 async fn find_lost(deps: &Deps) -> Result<(), QueueError> {

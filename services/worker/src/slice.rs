@@ -12,7 +12,7 @@ use pandaport_upstream::OpenError;
 use crate::Deps;
 use crate::deadline::Deadline;
 use crate::halt::{Failure, Halt, outage_pause};
-use crate::phase::{apply, brake, decide, read, remove, resolve, schema, settle};
+use crate::phase::{apply, brake, decide, plan_of, read, remove, resolve, schema, settle};
 use crate::plan::parse;
 use crate::run::Run;
 
@@ -64,6 +64,7 @@ async fn open(deps: &Deps, slice: Slice, deadline: Arc<Deadline>) -> Result<Run,
         clock: Arc::clone(&deps.clock),
         deadline,
         mode: if row.mode == "FULL" { Mode::Full } else { Mode::Incremental },
+        as_of: row.plan_start_time.unwrap_or(row.start_time),
         checkpoint: parse("checkpoint", &row.checkpoint)?,
         clients,
         asset_panda,
@@ -88,15 +89,16 @@ async fn phases(run: &mut Run) -> Result<(), Halt> {
     if run.slice.row.phase == "READ" {
         read::run(run).await?;
     }
+    if run.slice.guard.dry_run {
+        return plan_of::plan_all(run).await;
+    }
+    plan_of::agree(run).await?;
     let (mut left_before, mut same) = (Vec::new(), 0);
     loop {
         settle::run(run).await?;
         resolve::run(run).await?;
         decide::run(run).await?;
         brake::run(run).await?;
-        if run.slice.guard.dry_run {
-            return remove::run(run).await;
-        }
         apply::run(run).await?;
         let left = run.store.step_counts(&run.slice).await?;
         let stands_at = |step: Step| left.iter().any(|(at, count)| *at == step as i64 && *count > 0);
@@ -227,7 +229,7 @@ async fn put_down(deps: &Deps, run: &mut Run, halt: Halt) -> SliceEnd {
         }
     };
     let next_slice_time = wait.until.plus(NEXT_SLICE_MARGIN);
-    match run.store.pause_sync(guard, &progress, &wait, next_slice_time).await {
+    match run.store.pause_sync(guard, &progress, &wait, next_slice_time, now).await {
         // Asked for while the slice was at its end: the next one would only find it out.
         Ok(true) => SliceEnd::Again(Duration::ZERO),
         Ok(false) => SliceEnd::Again(wait.until.since(deps.clock.now().into())),

@@ -82,6 +82,13 @@ impl Installation {
         self
     }
 
+    /// The same with one host more that may be called.
+    pub(crate) fn allowing(mut self, host: &str) -> Self {
+        let allowed = self.settings.entry("PANDAPORT_ALLOWED_HOSTS").or_default();
+        *allowed = format!("{allowed},{host}");
+        self
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }

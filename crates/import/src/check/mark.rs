@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{CheckReason, Checked, MAX_COLUMN_ID};
 use crate::{Column, MappingSpec, RemovalAction, given_value};
 
-const COLUMN: &str = "mapping.removal_policy.mark_column_id";
+pub(super) const COLUMN: &str = "mapping.removal_policy.mark_column_id";
 const VALUE: &str = "mapping.removal_policy.mark_value";
 const UNMARK: &str = "mapping.removal_policy.unmark_value";
 

@@ -220,3 +220,23 @@ fn rule_15_a_column_that_is_gone_or_retyped_has_moved() {
         [("mapping.identifier.column_id", "COLUMN_UNKNOWN"), ("mapping.fields[1].column_id", "TYPE_MISMATCH")]
     );
 }
+
+#[test]
+fn rule_15_a_column_that_is_renamed_is_noted_and_has_not_moved() {
+    let mut spec = spec(vec![pair(SourceField::Model, "text"), pair(SourceField::Platform, "text2")]);
+    spec.removal_policy.action =
+        crate::RemovalAction::Mark { column_id: "odd".into(), value: "Gone".into(), unmark_value: None };
+    let before = columns();
+    assert_eq!(renamed(&spec, &before, &before), []);
+    let mut now = columns();
+    for id in ["text2", "odd", "date"] {
+        now.iter_mut().find(|column| column.id == id).unwrap().name = "Renamed".into();
+    }
+    let notes = renamed(&spec, &before, &now);
+    let fields = ["mapping.fields[1].column_id", "mapping.removal_policy.mark_column_id"];
+    assert_eq!(brief(&notes), fields.map(|field| (field, "COLUMN_RENAMED")));
+    assert_eq!(notes[0].message, "column \"text2 name\" (text2) is now called \"Renamed\"; it is written as before");
+    assert_eq!(moved(&spec, &before, &now), []);
+    now.retain(|column| column.id != "odd");
+    assert_eq!(brief(&moved(&spec, &before, &now)), [(fields[1], "COLUMN_UNKNOWN")]);
+}

@@ -126,7 +126,7 @@ fn a_fingerprint_is_stable_across_processes() {
     assert_eq!(format!("{:032x}", u128::from_be_bytes(fingerprint)), STABLE);
 }
 
-const STABLE: &str = "3b98e2885d6165f41a513495f0376271";
+const STABLE: &str = "0bce9ca0ee7bbfe5586df0610ec9623f";
 
 #[test]
 fn a_fingerprint_covers_the_mapping_and_the_column_types() {
@@ -142,6 +142,17 @@ fn a_fingerprint_covers_the_mapping_and_the_column_types() {
     let mut other = columns();
     other[6].column_type = ColumnType::Other("odd".into());
     assert_ne!(Projector::new(&spec(), &other).fingerprint(&device()).fingerprint, base);
+    // What a column accepts is covered as well: what was refused because of it is tried again.
+    let refusals: [fn(&mut Column); 3] = [
+        |column| column.required = Some(true),
+        |column| column.unique = Some(true),
+        |column| column.options = Some(vec!["Mac".into()]),
+    ];
+    for change in refusals {
+        let mut other = columns();
+        change(&mut other[6]);
+        assert_ne!(Projector::new(&spec(), &other).fingerprint(&device()).fingerprint, base);
+    }
     // What does not change a value is not covered.
     let mut same = columns();
     same[6].name = "Renamed".into();

@@ -8,7 +8,7 @@ const OURS: &str = "PANDAPORT_";
 
 /// All variables of this version. One file of variables may serve all programs, so that each accepts what
 /// another reads.
-pub const KNOWN: [&str; 19] = [
+pub const KNOWN: [&str; 20] = [
     "PANDAPORT_DATABASE_URL",
     "PANDAPORT_GRPC_LISTEN",
     "PANDAPORT_ENDPOINT",
@@ -28,6 +28,7 @@ pub const KNOWN: [&str; 19] = [
     "PANDAPORT_ASSET_PANDA_BUDGET",
     "PANDAPORT_EGRESS_GROUP",
     "PANDAPORT_OUTAGE_LIMIT",
+    "PANDAPORT_HISTORY_RETENTION",
 ];
 
 /// Refuses variables that begin with `PANDAPORT_` and are neither [`KNOWN`], nor in `also_known` (a

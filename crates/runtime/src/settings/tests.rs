@@ -53,7 +53,8 @@ fn defaults_are_those_of_the_design() {
          PANDAPORT_TENANT_SLOTS=4\n\
          PANDAPORT_SLICE=30s\n\
          PANDAPORT_SETTLE=5s,30s,2m\n\
-         PANDAPORT_OUTAGE_LIMIT=1d\n"
+         PANDAPORT_OUTAGE_LIMIT=1d\n\
+         PANDAPORT_HISTORY_RETENTION=90d\n"
     );
     let process = &program.common.process;
     assert_eq!(process.admin_listen().port(), 9464);

@@ -54,6 +54,17 @@ pub struct WorkerSettings {
         value_name = "TIME"
     )]
     pub outage_limit: HumanDuration,
+
+    /// How long it is remembered what each sync did: its records with old and new values, then the sync itself. The
+    /// last sync of a mapping is always kept
+    #[arg(
+        long,
+        env = "PANDAPORT_HISTORY_RETENTION",
+        default_value = "90d",
+        value_parser = positive,
+        value_name = "TIME"
+    )]
+    pub history_retention: HumanDuration,
 }
 
 impl WorkerSettings {
@@ -70,5 +81,6 @@ impl WorkerSettings {
         out.add("PANDAPORT_SLICE", self.slice);
         out.add("PANDAPORT_SETTLE", &self.settle);
         out.add("PANDAPORT_OUTAGE_LIMIT", self.outage_limit);
+        out.add("PANDAPORT_HISTORY_RETENTION", self.history_retention);
     }
 }

@@ -14,8 +14,19 @@ ALTER TABLE mappings ADD COLUMN held_digest TEXT;     -- stands for the rows in 
 ALTER TABLE mappings ADD COLUMN held_since BIGINT;
 ALTER TABLE mappings ADD COLUMN health TEXT NOT NULL DEFAULT 'HEALTHY'; -- what alerts tell of: HEALTHY, FAILING, REJECTIONS, HELD
 
+ALTER TABLE mappings ADD COLUMN notes TEXT NOT NULL DEFAULT '[]'; -- JSON: what moved in the collection and can be lived with
+
+-- The mapped columns as they were when the revision was made, JSON: what they are held against before every sync.
+ALTER TABLE mapping_revisions ADD COLUMN columns TEXT;
+-- The revision in whose pair order the cells stand. (Before there were others, it was the first.)
+ALTER TABLE link_values ADD COLUMN revision BIGINT NOT NULL DEFAULT 1;
+
+ALTER TABLE syncs ADD COLUMN count_drifted BIGINT NOT NULL DEFAULT 0; -- records edited or deleted in Asset Panda
+ALTER TABLE syncs ADD COLUMN pruned BOOLEAN NOT NULL DEFAULT FALSE; -- past the history's retention: its records are being dropped
+ALTER TABLE syncs ADD COLUMN rehearsing BOOLEAN NOT NULL DEFAULT FALSE; -- its records say what it would do; see kept_records
 ALTER TABLE syncs ADD COLUMN plan_of BLOB;         -- the dry run whose plan is to be applied
 ALTER TABLE syncs ADD COLUMN approved_digest TEXT; -- what the brake held and somebody approved; see approved_changes
+CREATE INDEX syncs_plan_of ON syncs (plan_of) WHERE plan_of IS NOT NULL;
 CREATE INDEX syncs_ended ON syncs (end_time) WHERE end_time IS NOT NULL;
 
 -- What one sync would do that the brake weighs, decided over the whole fleet before anything of it is sent.
@@ -56,6 +67,32 @@ CREATE TABLE approved_changes (
     PRIMARY KEY (sync_id, kind, device_id, column_id)
 ) WITHOUT ROWID;
 
+-- The records of a sync that applies a shown plan, as they stood before anything was decided on. It decides twice: first
+-- like the dry run, to compare, then, if nothing has moved, from these rows again, in earnest. Empty at all other times.
+CREATE TABLE kept_records (
+    sync_id         BLOB    NOT NULL REFERENCES syncs (sync_id),
+    device_id       TEXT    NOT NULL,
+    tenant          TEXT    NOT NULL,
+    mapping_id      BLOB    NOT NULL,
+    identifier      TEXT,
+    identifier_key  TEXT,
+    serial_number   TEXT,
+    fingerprint     BLOB    NOT NULL,
+    last_enrollment BIGINT,
+    last_check_in   BIGINT,
+    wanted          TEXT,
+    found           TEXT,
+    step            INTEGER NOT NULL,
+    attempts        BIGINT  NOT NULL,
+    outcome         TEXT    NOT NULL,
+    reason          TEXT,
+    message         TEXT,
+    record_id       TEXT,
+    changes         TEXT,
+    plan            TEXT,
+    PRIMARY KEY (sync_id, device_id)
+) WITHOUT ROWID;
+
 -- Where a tenant's alerts go.
 CREATE TABLE alert_targets (
     tenant      TEXT    NOT NULL PRIMARY KEY,
@@ -63,6 +100,10 @@ CREATE TABLE alert_targets (
     secret      BLOB    NOT NULL, -- sealed: the key of the signature
     secret_hint TEXT    NOT NULL,
     enabled     BOOLEAN NOT NULL,
+    lease_until BIGINT  NOT NULL DEFAULT 0, -- until then one process delivers this tenant's alerts, and no other
+    last_delivered_time BIGINT, -- of alerts and of tests
+    last_error          TEXT,   -- why the last try failed; unset: it did not
+    last_error_time     BIGINT,
     create_time BIGINT  NOT NULL,
     update_time BIGINT  NOT NULL,
     version     BIGINT  NOT NULL DEFAULT 1
@@ -76,11 +117,12 @@ CREATE TABLE alerts (
     kind            TEXT   NOT NULL,
     body            TEXT   NOT NULL, -- JSON, as it is sent
     attempts        BIGINT NOT NULL DEFAULT 0,
-    next_try_time   BIGINT NOT NULL, -- also a lease: moved ahead by whoever delivers it
+    next_try_time   BIGINT NOT NULL,
     create_time     BIGINT NOT NULL,
     delivered_time  BIGINT,
     gave_up_time    BIGINT,
     last_error      TEXT
 );
 CREATE INDEX alerts_due ON alerts (next_try_time) WHERE delivered_time IS NULL AND gave_up_time IS NULL;
-CREATE INDEX alerts_tenant ON alerts (tenant, alert_id);
+CREATE INDEX alerts_tenant ON alerts (tenant, create_time);
+CREATE INDEX alerts_old ON alerts (create_time);

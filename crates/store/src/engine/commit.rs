@@ -39,6 +39,7 @@ fn touches_more_than_the_sync(op: &Op) -> bool {
         | Op::Flag { .. }
         | Op::RefuseRemoval { .. }
         | Op::MarkDirty { .. }
+        | Op::MarkClean { .. }
         | Op::RejectLink(_)
         | Op::PutIntent(_)
         | Op::DropIntent { .. }
@@ -47,6 +48,7 @@ fn touches_more_than_the_sync(op: &Op) -> bool {
         | Op::Unsent { .. }
         | Op::Found { .. }
         | Op::Plan { .. }
+        | Op::Note { .. }
         | Op::Done { .. }
         | Op::RejectUnchanged { .. }
         | Op::Drop { .. }
@@ -69,13 +71,14 @@ async fn apply_one(tx: &mut Tx, slice: &Slice, guard: Guard, op: &Op) -> Result<
                 forms: forms.as_deref(),
                 passenger_time: *passenger_time,
             };
-            link_rows::keep(tx, row.mapping_id, device_id, &keep).await
+            link_rows::keep(tx, slice, device_id, &keep).await
         }
         Op::MoveLink { from, to } => link_rows::move_to(tx, slice, from, to).await,
         Op::ClearRecord { device_id } => link_rows::clear_record(tx, row.mapping_id, device_id).await,
         Op::DropLink { device_id } => link_rows::drop_link(tx, row.mapping_id, device_id).await,
         Op::Flag { device_id, set, clear } => link_rows::flag(tx, row.mapping_id, device_id, *set, *clear).await,
-        Op::MarkDirty { device_id, cells } => link_rows::mark_dirty(tx, row.mapping_id, device_id, cells).await,
+        Op::MarkDirty { device_id, cells } => link_rows::mark_dirty(tx, slice, device_id, cells).await,
+        Op::MarkClean { device_id, cells } => link_rows::mark_clean(tx, slice, device_id, cells).await,
         Op::RejectLink(rejection) => link_rows::reject(tx, slice, rejection).await,
         Op::PutIntent(intent) => super::intents::put(tx, slice, intent).await,
         Op::DropIntent { device_id } => super::intents::drop(tx, row.mapping_id, device_id).await,
@@ -87,6 +90,9 @@ async fn apply_one(tx: &mut Tx, slice: &Slice, guard: Guard, op: &Op) -> Result<
         Op::Found { device_id, found } => record_rows::found(tx, guard.sync_id, device_id, found).await,
         Op::Plan { device_id, step, plan, changes, record_id } => {
             record_rows::plan(tx, guard.sync_id, device_id, *step, plan, changes, record_id.as_deref()).await
+        }
+        Op::Note { device_id, reason, message } => {
+            record_rows::note(tx, guard.sync_id, device_id, reason, message).await
         }
         Op::Done { device_id, outcome, reason, message, record_id, changes } => {
             let done = record_rows::Done {

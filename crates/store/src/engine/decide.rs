@@ -33,6 +33,8 @@ pub struct UndecidedRow {
     pub record_id: Option<String>,
     /// The values last confirmed, JSON.
     pub cells: Option<String>,
+    /// The revision in whose pair order they stand.
+    pub revision: Option<i64>,
     /// Asset Panda's own forms, JSON.
     pub forms: Option<String>,
     /// When the values were confirmed.
@@ -50,6 +52,8 @@ pub struct LinkRow {
     pub record_id: String,
     /// The values last confirmed, JSON.
     pub cells: String,
+    /// The revision in whose pair order they stand.
+    pub revision: i64,
     /// Asset Panda's own forms, JSON.
     pub forms: String,
     /// Its flags.
@@ -86,7 +90,7 @@ impl Store {
         Ok(on_read!(self, pool => sqlx::query_as(
             "SELECT r.device_id, r.identifier, r.identifier_key, r.serial_number, r.fingerprint, r.last_enrollment,
                     r.last_check_in, r.wanted, r.found, COALESCE(l.flags, 0) AS flags, l.passenger_time, v.record_id,
-                    v.cells, v.forms, v.confirmed_time
+                    v.cells, v.revision, v.forms, v.confirmed_time
              FROM sync_records r
              LEFT JOIN links l ON l.mapping_id = r.mapping_id AND l.device_id = r.device_id
              LEFT JOIN link_values v ON v.link_id = l.link_id
@@ -123,7 +127,7 @@ impl Store {
 macro_rules! holders {
     ($column:literal) => {
         concat!(
-            "SELECT v.device_id, v.serial_number, v.record_id, v.cells, v.forms, l.flags, l.passenger_time,
+            "SELECT v.device_id, v.serial_number, v.record_id, v.cells, v.revision, v.forms, l.flags, l.passenger_time,
                     (COALESCE(l.seen_sync = $1, FALSE)
                      OR EXISTS (SELECT 1 FROM dry_run_seen d WHERE d.sync_id = $1 AND d.device_id = v.device_id)) AS present,
                     EXISTS (SELECT 1 FROM sync_records r WHERE r.sync_id = $1 AND r.device_id = v.device_id

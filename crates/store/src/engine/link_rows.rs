@@ -39,17 +39,17 @@ pub(super) async fn put(tx: &mut Tx, slice: &Slice, link: &LinkPut) -> Result<()
         .bind(link.passenger_time).bind(flags).execute(conn).await.map(|_| ()))?;
     on_tx!(tx, conn => sqlx::query(
         "INSERT INTO link_values (link_id, tenant, mapping_id, device_id, serial_number, identifier, identifier_key,
-             record_id, cells, forms, created_by_us, confirmed_time)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, COALESCE($11, FALSE), $12)
+             record_id, cells, forms, created_by_us, confirmed_time, revision)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, COALESCE($11, FALSE), $12, $13)
          ON CONFLICT (link_id) DO UPDATE SET
              device_id = excluded.device_id, serial_number = excluded.serial_number, identifier = excluded.identifier,
              identifier_key = excluded.identifier_key, record_id = excluded.record_id, cells = excluded.cells,
-             forms = excluded.forms, created_by_us = COALESCE($11, link_values.created_by_us),
+             revision = excluded.revision, forms = excluded.forms, created_by_us = COALESCE($11, link_values.created_by_us),
              confirmed_time = COALESCE($12, link_values.confirmed_time),
              reason = NULL, message = NULL, rejected_time = NULL")
         .bind(id).bind(&slice.row.tenant).bind(mapping).bind(&link.device_id).bind(&link.serial_number)
         .bind(&link.identifier).bind(&link.identifier_key).bind(&link.record_id).bind(&link.cells).bind(&link.forms)
-        .bind(link.created_by_us).bind(link.confirmed_time).execute(conn).await.map(|_| ()))?;
+        .bind(link.created_by_us).bind(link.confirmed_time).bind(slice.row.revision).execute(conn).await.map(|_| ()))?;
     Ok(())
 }
 
@@ -60,7 +60,8 @@ pub(super) struct Keep<'a> {
     pub(super) passenger_time: Option<Micros>,
 }
 
-pub(super) async fn keep(tx: &mut Tx, mapping: MappingId, device: &str, it: &Keep<'_>) -> Result<()> {
+pub(super) async fn keep(tx: &mut Tx, slice: &Slice, device: &str, it: &Keep<'_>) -> Result<()> {
+    let mapping = slice.row.mapping_id;
     let Some(id) = link_id(tx, mapping, device).await? else { return Ok(()) };
     on_tx!(&mut *tx, conn => sqlx::query(
         "UPDATE links SET fingerprint = $3, passenger_time = COALESCE($4, passenger_time),
@@ -70,9 +71,9 @@ pub(super) async fn keep(tx: &mut Tx, mapping: MappingId, device: &str, it: &Kee
         .execute(conn).await.map(|_| ()))?;
     on_tx!(tx, conn => sqlx::query(
         "UPDATE link_values SET cells = COALESCE($2, cells), forms = COALESCE($3, forms),
-                reason = NULL, message = NULL, rejected_time = NULL
+                revision = CASE WHEN $2 IS NULL THEN revision ELSE $4 END, reason = NULL, message = NULL, rejected_time = NULL
          WHERE link_id = $1 AND ($2 IS NOT NULL OR $3 IS NOT NULL OR reason IS NOT NULL)")
-        .bind(id).bind(it.cells).bind(it.forms).execute(conn).await.map(|_| ()))?;
+        .bind(id).bind(it.cells).bind(it.forms).bind(slice.row.revision).execute(conn).await.map(|_| ()))?;
     Ok(())
 }
 
@@ -128,11 +129,23 @@ pub(super) async fn flag(tx: &mut Tx, mapping: MappingId, device: &str, set: i64
     Ok(())
 }
 
-pub(super) async fn mark_dirty(tx: &mut Tx, mapping: MappingId, device: &str, cells: &str) -> Result<()> {
+pub(super) async fn mark_dirty(tx: &mut Tx, slice: &Slice, device: &str, cells: &str) -> Result<()> {
+    let mapping = slice.row.mapping_id;
     on_tx!(&mut *tx, conn => sqlx::query("UPDATE links SET flags = (flags | 2) WHERE mapping_id = $1 AND device_id = $2")
         .bind(mapping).bind(device).execute(conn).await.map(|_| ()))?;
-    on_tx!(tx, conn => sqlx::query("UPDATE link_values SET cells = $3 WHERE mapping_id = $1 AND device_id = $2")
-        .bind(mapping).bind(device).bind(cells).execute(conn).await.map(|_| ()))?;
+    on_tx!(tx, conn => sqlx::query(
+        "UPDATE link_values SET cells = $3, revision = $4 WHERE mapping_id = $1 AND device_id = $2")
+        .bind(mapping).bind(device).bind(cells).bind(slice.row.revision).execute(conn).await.map(|_| ()))?;
+    Ok(())
+}
+
+pub(super) async fn mark_clean(tx: &mut Tx, slice: &Slice, device: &str, cells: &str) -> Result<()> {
+    let mapping = slice.row.mapping_id;
+    on_tx!(&mut *tx, conn => sqlx::query("UPDATE links SET flags = (flags & ~2) WHERE mapping_id = $1 AND device_id = $2")
+        .bind(mapping).bind(device).execute(conn).await.map(|_| ()))?;
+    on_tx!(tx, conn => sqlx::query(
+        "UPDATE link_values SET cells = $3, revision = $4 WHERE mapping_id = $1 AND device_id = $2")
+        .bind(mapping).bind(device).bind(cells).bind(slice.row.revision).execute(conn).await.map(|_| ()))?;
     Ok(())
 }
 

@@ -88,6 +88,13 @@ pub enum Op {
         /// What may be in the record until it is confirmed, JSON.
         cells: String,
     },
+    /// An update that was marked was certainly not applied: the link is as it was before.
+    MarkClean {
+        /// The device.
+        device_id: String,
+        /// What was confirmed before, JSON.
+        cells: String,
+    },
     /// A device was rejected: its link says so, and is made if there is none.
     RejectLink(Box<Rejection>),
     /// A create is about to be sent.
@@ -142,13 +149,22 @@ pub enum Op {
         /// The record to update.
         record_id: Option<String>,
     },
+    /// Why something is to be done, where there is more to say than the change itself: what was found in Asset Panda.
+    Note {
+        /// The device.
+        device_id: String,
+        /// In the words of the API.
+        reason: &'static str,
+        /// The same for a person.
+        message: String,
+    },
     /// The outcome stands.
     Done {
         /// The device.
         device_id: String,
         /// `CREATED`, `ADOPTED`, `UPDATED`, `REJECTED` ...
         outcome: &'static str,
-        /// Why, for rejections.
+        /// Why, for rejections; `None` keeps what was noted.
         reason: Option<&'static str>,
         /// The same for a person.
         message: Option<String>,

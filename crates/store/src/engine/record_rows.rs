@@ -50,13 +50,18 @@ pub(super) async fn plan(
     Ok(())
 }
 
+pub(super) async fn note(tx: &mut Tx, sync: SyncId, device: &str, reason: &str, message: &str) -> Result<()> {
+    on_tx!(tx, conn => sqlx::query(
+        "UPDATE sync_records SET reason = $3, message = $4 WHERE sync_id = $1 AND device_id = $2")
+        .bind(sync).bind(device).bind(reason).bind(message).execute(conn).await.map(|_| ()))?;
+    Ok(())
+}
+
 /// What a record needed on its way is dropped with its outcome: a first import would keep every value twice.
 pub(super) async fn done(tx: &mut Tx, sync: SyncId, device: &str, done: &Done<'_>) -> Result<()> {
     on_tx!(tx, conn => sqlx::query(
-        "UPDATE sync_records SET step = 9, outcome = $3, record_id = COALESCE($6, record_id),
-                reason = COALESCE($4, CASE WHEN reason = 'HELD' THEN reason END),
-                message = COALESCE($5, CASE WHEN reason = 'HELD' THEN message END),
-                changes = COALESCE($7, changes), wanted = NULL, found = NULL, plan = NULL
+        "UPDATE sync_records SET step = 9, outcome = $3, reason = COALESCE($4, reason), message = COALESCE($5, message),
+                record_id = COALESCE($6, record_id), changes = COALESCE($7, changes), wanted = NULL, found = NULL, plan = NULL
          WHERE sync_id = $1 AND device_id = $2")
         .bind(sync).bind(device).bind(done.outcome).bind(done.reason).bind(done.message).bind(done.record_id)
         .bind(done.changes).execute(conn).await.map(|_| ()))?;

@@ -1,7 +1,7 @@
 //! A slice: taking a sync under a new fence, keeping its progress, and putting it down again.
 
 use crate::dialect::{on_read, on_tx};
-use crate::{ConnectionId, MappingId, Micros, Result, Store, StoreError, SyncId, Tenant, Tx};
+use crate::{ConnectionId, MappingId, Micros, Result, Store, StoreError, SyncId, Tenant, Tx, health};
 
 /// What every write of a slice must carry: it holds only while the sync's fence is this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,8 +10,10 @@ pub struct Guard {
     pub sync_id: SyncId,
     /// Its fence when this slice began.
     pub fence: i64,
-    /// A dry run: nothing about links or intents is written (rule 14).
+    /// A dry run, or a rehearsal: nothing about links or intents is written (rule 14).
     pub dry_run: bool,
+    /// A sync that applies a shown plan works out what it would do, to compare. It counts nothing: it has done nothing.
+    pub rehearsal: bool,
 }
 
 /// A sync as the slice finds it.
@@ -34,8 +36,14 @@ pub struct SliceRow {
     pub connection_id: ConnectionId,
     /// The collection that is written.
     pub collection_id: String,
+    /// The revision of the mapping that is pinned.
+    pub revision: i64,
     /// The mapping as pinned, JSON.
     pub spec: String,
+    /// The mapped columns as they were when it was made, JSON.
+    pub columns: Option<String>,
+    /// What the mapping says has moved in the collection, JSON.
+    pub notes: String,
     /// `INCREMENTAL` or `FULL`.
     pub mode: String,
     /// Only plan.
@@ -60,6 +68,10 @@ pub struct SliceRow {
     pub traceparent: Option<String>,
     /// Somebody approved what was held: it lets that through.
     pub approved: bool,
+    /// The dry run whose plan is applied.
+    pub plan_of: Option<SyncId>,
+    /// When that began.
+    pub plan_start_time: Option<Micros>,
 }
 
 /// What can be said of a sync before it is taken.
@@ -105,6 +117,7 @@ pub struct CountDeltas {
     pub rejected: i64,
     pub still_rejected: i64,
     pub removed: i64,
+    pub drifted: i64,
 }
 
 /// Why a sync waits, and until when.
@@ -161,16 +174,18 @@ impl Store {
                 .bind(sync_id).bind(from).bind(to).execute(conn).await.map(|_| ()))?;
         }
         let row: SliceRow = on_tx!(&mut tx, conn => sqlx::query_as(
-            "SELECT s.tenant, s.mapping_id, m.connection_id, m.collection_id, r.spec, s.mode, s.dry_run, s.retry_rejected,
+            "SELECT s.tenant, s.mapping_id, m.connection_id, m.collection_id, s.revision, r.spec, r.columns, m.notes, s.mode, s.dry_run, s.retry_rejected,
                     s.phase, s.checkpoint, s.cancel_request_time, s.outage_since, s.outage_pauses, s.start_time,
-                    m.fleet_size, s.traceparent, s.approved_digest IS NOT NULL AS approved
+                    m.fleet_size, s.traceparent, s.approved_digest IS NOT NULL AS approved, s.plan_of,
+                    p.start_time AS plan_start_time
              FROM syncs s
              JOIN mappings m ON m.mapping_id = s.mapping_id
              JOIN mapping_revisions r ON r.mapping_id = s.mapping_id AND r.revision = s.revision
+             LEFT JOIN syncs p ON p.sync_id = s.plan_of
              WHERE s.sync_id = $1",
         ).bind(sync_id).fetch_one(conn).await)?;
         tx.commit().await?;
-        Ok(Some(Slice { guard: Guard { sync_id, fence, dry_run: row.dry_run }, row }))
+        Ok(Some(Slice { guard: Guard { sync_id, fence, dry_run: row.dry_run, rehearsal: false }, row }))
     }
 
     /// What can be said of a sync before it is taken; `None` if there is none.
@@ -203,6 +218,7 @@ impl Store {
         progress: &Progress,
         wait: &Wait,
         next_slice_time: Micros,
+        now: Micros,
     ) -> Result<bool> {
         let mut tx = self.begin_write().await?;
         let cancel = fenced(&mut tx, guard, progress).await?;
@@ -213,8 +229,27 @@ impl Store {
         ).bind(guard.sync_id).bind(wait.reason).bind(&wait.message).bind(wait.until)
             .bind(wait.outage.map(|it| it.0)).bind(wait.outage.map_or(0, |it| it.1)).bind(next_slice_time)
             .execute(conn).await.map(|_| ()))?;
+        if !guard.dry_run {
+            health::sync_waits(&mut tx, guard.sync_id, wait, now).await?;
+        }
         tx.commit().await?;
         Ok(cancel)
+    }
+
+    /// Keeps what has moved in the collection and can be lived with, JSON: a sync of an earlier revision has nothing to say of
+    /// the present one. `columns`, JSON, are kept with the sync's revision if it has none.
+    ///
+    /// # Errors
+    /// [`StoreError::FenceLost`], [`StoreError::Unavailable`].
+    pub async fn note_schema(&self, slice: &Slice, notes: &str, columns: Option<&str>) -> Result<()> {
+        let mut tx = self.begin_write().await?;
+        fenced(&mut tx, slice.guard, &Progress::default()).await?;
+        on_tx!(&mut tx, conn => sqlx::query("UPDATE mappings SET notes = $3 WHERE mapping_id = $1 AND revision = $2")
+            .bind(slice.row.mapping_id).bind(slice.row.revision).bind(notes).execute(conn).await.map(|_| ()))?;
+        on_tx!(&mut tx, conn => sqlx::query(
+            "UPDATE mapping_revisions SET columns = $3 WHERE mapping_id = $1 AND revision = $2 AND columns IS NULL AND $3 IS NOT NULL")
+            .bind(slice.row.mapping_id).bind(slice.row.revision).bind(columns).execute(conn).await.map(|_| ()))?;
+        tx.commit().await
     }
 
     /// Ends the sync, and tells its mapping.
@@ -240,6 +275,7 @@ impl Store {
             on_tx!(&mut tx, conn => sqlx::query(TELL_MAPPING)
                 .bind(guard.sync_id).bind(now).bind(ending.complete).bind(ending.broken.as_deref()).bind(ending.read_complete)
                 .execute(conn).await.map(|_| ()))?;
+            health::sync_ended(&mut tx, guard.sync_id, ending, now).await?;
         }
         tx.commit().await
     }
@@ -255,7 +291,8 @@ impl Store {
     }
 }
 
-/// What the mapping keeps of a sync that ended: counts of its links are taken anew, so that they can't drift.
+/// What the mapping keeps of a sync that ended: counts of its links are taken anew, so that they can't drift. That a sync
+/// of an earlier revision broke says nothing of a mapping that was put right since.
 const TELL_MAPPING: &str = "
     UPDATE mappings SET
         last_sync_id = $1,
@@ -266,21 +303,24 @@ const TELL_MAPPING: &str = "
         linked_count = (SELECT COUNT(*) FROM links l WHERE l.mapping_id = mappings.mapping_id AND (l.flags & 1) <> 0),
         rejected_count = (SELECT COUNT(*) FROM links l WHERE l.mapping_id = mappings.mapping_id AND (l.flags & 12) <> 0),
         state = CASE WHEN state = 'PAUSED' THEN state
-                     WHEN $4 IS NOT NULL THEN 'BROKEN'
+                     WHEN $4 IS NOT NULL AND revision = (SELECT revision FROM syncs WHERE sync_id = $1) THEN 'BROKEN'
                      WHEN $3 AND state = 'BROKEN' THEN 'ACTIVE'
                      ELSE state END,
-        state_reason = CASE WHEN $3 THEN '' ELSE COALESCE($4, state_reason) END
+        state_reason = CASE WHEN $3 THEN ''
+                            WHEN revision = (SELECT revision FROM syncs WHERE sync_id = $1) THEN COALESCE($4, state_reason)
+                            ELSE state_reason END
     WHERE mapping_id = (SELECT mapping_id FROM syncs WHERE sync_id = $1)";
 
 /// Adds progress to the sync row if the fence is still ours. Answers whether the sync is to be cancelled.
 pub(super) async fn fenced(tx: &mut Tx, guard: Guard, progress: &Progress) -> Result<bool> {
-    let counts = &progress.counts;
+    let counts = if guard.rehearsal { CountDeltas::default() } else { progress.counts };
     let row: Option<(Option<Micros>,)> = on_tx!(&mut *tx, conn => sqlx::query_as(
         "UPDATE syncs SET phase = COALESCE($3, phase), checkpoint = COALESCE($4, checkpoint),
                 count_read = count_read + $5, count_created = count_created + $6, count_adopted = count_adopted + $7,
                 count_updated = count_updated + $8, count_unchanged = count_unchanged + $9,
                 count_skipped = count_skipped + $10, count_rejected = count_rejected + $11,
                 count_still_rejected = count_still_rejected + $12, count_removed = count_removed + $13,
+                count_drifted = count_drifted + $18,
                 calls_kandji = calls_kandji + $14, calls_asset_panda = calls_asset_panda + $15,
                 calls_left = COALESCE($16, CASE WHEN calls_left > $15 THEN calls_left - $15
                                                 WHEN calls_left IS NOT NULL THEN 0 END),
@@ -293,7 +333,7 @@ pub(super) async fn fenced(tx: &mut Tx, guard: Guard, progress: &Progress) -> Re
         .bind(counts.read).bind(counts.created).bind(counts.adopted).bind(counts.updated).bind(counts.unchanged)
         .bind(counts.skipped).bind(counts.rejected).bind(counts.still_rejected).bind(counts.removed)
         .bind(signed(progress.calls_kandji)).bind(signed(progress.calls_asset_panda))
-        .bind(progress.calls_left.map(signed)).bind(progress.answered)
+        .bind(progress.calls_left.map(signed)).bind(progress.answered).bind(counts.drifted)
         .fetch_optional(conn).await)?;
     match row {
         Some((cancel,)) => Ok(cancel.is_some()),
@@ -305,6 +345,12 @@ pub(super) async fn fenced(tx: &mut Tx, guard: Guard, progress: &Progress) -> Re
 pub(crate) async fn drop_leftovers(tx: &mut Tx, sync_id: SyncId) -> Result<()> {
     for drop in [
         "UPDATE sync_records SET wanted = NULL, found = NULL, plan = NULL WHERE sync_id = $1 AND step <> 9",
+        // What a rehearsal says that it would do was not done.
+        "UPDATE sync_records SET outcome = 'PLANNED'
+         WHERE sync_id = $1 AND outcome IN ('CREATED', 'ADOPTED', 'UPDATED', 'REMOVED')
+           AND EXISTS (SELECT 1 FROM syncs WHERE sync_id = $1 AND rehearsing)",
+        "DELETE FROM kept_records WHERE sync_id = $1",
+        "UPDATE syncs SET rehearsing = FALSE WHERE sync_id = $1 AND rehearsing",
         "DELETE FROM dry_run_seen WHERE sync_id = $1",
         "DELETE FROM sync_users WHERE sync_id = $1",
         "DELETE FROM brake_items WHERE sync_id = $1",

@@ -6,6 +6,8 @@ mod brake;
 mod budgets;
 mod connections;
 mod full_disk;
+mod health;
+mod history;
 mod listings;
 mod mappings;
 mod requests;
@@ -17,7 +19,7 @@ use std::time::Duration;
 use pandaport_store::connections::{AssetPandaKey, Connection, Credentials, NewConnection};
 use pandaport_store::mappings::{Mapping, MappingState, NewMapping};
 use pandaport_store::syncs::{Creation, Mode, NewSync, Sync, TriggerKind};
-use pandaport_store::{ConnectionId, Keyring, MappingId, Micros, Store, Tenant};
+use pandaport_store::{ConnectionId, Keyring, MappingId, Micros, Schedule, Store, Tenant};
 
 /// The databases the suite runs on.
 #[derive(Clone, Copy, Debug)]
@@ -98,10 +100,9 @@ impl Site {
             collection_key: format!("api.assetpanda.app/{collection}"),
             spec: r#"{"pairs":[]}"#.into(),
             state: MappingState::Active,
-            interval: Some(Duration::from_secs(3600)),
+            columns: None,
+            schedule: Schedule::Interval(Duration::from_secs(3600)),
             full_sync_every: Duration::from_secs(7 * 24 * 3600),
-            next_sync_time: Some(after(3600)),
-            next_full_time: after(7 * 24 * 3600),
         }
     }
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use pandaport_store::mappings::{self, DueMapping, MappingState};
+use pandaport_store::mappings::{self, DueMapping, MappingChange, MappingState, NewMapping, NewRevision};
 use pandaport_store::syncs::{Creation, Mode, TriggerKind};
-use pandaport_store::{Conflict, MappingId, StoreError, Tenant};
+use pandaport_store::{Conflict, CronSchedule, MappingId, Schedule, StoreError, Tenant};
 use rstest::rstest;
 
 use crate::{Database, START, after, literal};
@@ -16,7 +16,7 @@ async fn a_collection_is_the_target_of_one_mapping(#[case] database: Database) {
     let site = database.site().await;
     let connection = site.connection().await;
     let mapping = site.mapping_of(&connection, "one").await;
-    assert_eq!((mapping.revision, mapping.interval()), (1, Some(Duration::from_secs(3600))));
+    assert_eq!((mapping.revision, mapping.interval_ms), (1, Some(3_600_000)));
     assert_eq!(mappings::spec(&site.store, &site.tenant, mapping.mapping_id, 1).await.unwrap(), r#"{"pairs":[]}"#);
 
     let mut tx = site.store.begin_write().await.unwrap();
@@ -37,8 +37,11 @@ async fn a_collection_is_the_target_of_one_mapping(#[case] database: Database) {
 async fn the_schedule_makes_one_sync_for_all_it_missed_and_keeps_its_grid(#[case] database: Database) {
     let site = database.site().await;
     let mapping = site.mapping().await;
-    assert!(mappings::due(&site.store, after(3599), 10).await.unwrap().is_empty());
-    let now = after(5 * 3600 + 10);
+    let hours = |count: u32| Duration::from_secs(3600) * count;
+    let first = mapping.next_sync_time.unwrap();
+    assert!(first > START && first.since(START) <= hours(1));
+    assert!(mappings::due(&site.store, first.minus(hours(1)), 10).await.unwrap().is_empty());
+    let now = first.plus(hours(4)).plus(Duration::from_secs(10));
     let due = mappings::due(&site.store, now, 10).await.unwrap();
     let [due] = due.as_slice() else { panic!("{due:?}") };
 
@@ -49,15 +52,43 @@ async fn the_schedule_makes_one_sync_for_all_it_missed_and_keeps_its_grid(#[case
     assert_eq!((sync.trigger_kind, sync.mode, sync.create_time), (TriggerKind::Schedule, Mode::Incremental, now));
     assert!(mappings::claim_due(&mut tx, due, now).await.unwrap().is_none(), "claimed twice");
     let moved = mappings::get_in(&mut tx, &site.tenant, mapping.mapping_id).await.unwrap();
-    assert_eq!((moved.next_sync_time, moved.last_sync_id), (Some(after(6 * 3600)), Some(sync.sync_id)));
+    assert_eq!((moved.next_sync_time, moved.last_sync_id), (Some(first.plus(hours(5))), Some(sync.sync_id)));
     // Still at it when the next one is due: none is made, the schedule moves on.
-    let later = after(6 * 3600);
-    let claimed = mappings::claim_due(&mut tx, due, later).await.unwrap();
+    let claimed = mappings::claim_due(&mut tx, due, first.plus(hours(5))).await.unwrap();
     assert_eq!(claimed, Some(Creation::AlreadyActive(sync)));
     assert_eq!(
         mappings::get_in(&mut tx, &site.tenant, mapping.mapping_id).await.unwrap().next_sync_time,
-        Some(after(7 * 3600))
+        Some(first.plus(hours(6)))
     );
+}
+
+#[rstest]
+#[case::sqlite(Database::Sqlite)]
+#[tokio::test]
+async fn a_clock_that_was_ahead_and_went_back_puts_no_sync_off(#[case] database: Database) {
+    let site = database.site().await;
+    let (id, tenant) = (site.mapping().await.mapping_id, site.tenant.clone());
+    let cron = CronSchedule::parse("0 6 * * *", "America/Chicago").unwrap();
+    let other = site.connection().await;
+    let daily = site.new_mapping(&other, "daily");
+    let daily = NewMapping { schedule: Schedule::Cron(Box::new(cron)), ..daily };
+    let mut tx = site.store.begin_write().await.unwrap();
+    let daily = mappings::insert(&mut tx, &tenant, &daily, START).await.unwrap();
+    // A process whose clock is a week ahead takes both, and then the clock is put right.
+    for mapping_id in [id, daily.mapping_id] {
+        let due = DueMapping { mapping_id, tenant: tenant.clone() };
+        assert!(mappings::claim_due(&mut tx, &due, after(7 * 86_400)).await.unwrap().is_some());
+    }
+    assert_eq!(mappings::bring_forward(&mut tx, after(60)).await.unwrap(), 2);
+    assert_eq!(mappings::bring_forward(&mut tx, after(60)).await.unwrap(), 0, "once is enough");
+    let hourly = mappings::get_in(&mut tx, &tenant, id).await.unwrap().next_sync_time.unwrap();
+    assert!(hourly > after(120) && hourly <= after(3_720), "{hourly}");
+    let moved = mappings::get_in(&mut tx, &tenant, daily.mapping_id).await.unwrap();
+    assert_eq!(moved.next_sync_time, daily.next_sync_time);
+    // A process whose clock is only a little behind leaves what another one has just done.
+    let due = DueMapping { mapping_id: id, tenant: tenant.clone() };
+    assert!(mappings::claim_due(&mut tx, &due, hourly).await.unwrap().is_some());
+    assert_eq!(mappings::bring_forward(&mut tx, hourly.minus(Duration::from_secs(5))).await.unwrap(), 0);
 }
 
 #[rstest]
@@ -88,8 +119,9 @@ async fn a_paused_mapping_is_not_due_and_a_broken_one_is(#[case] database: Datab
     assert_eq!(due().await, 1);
 
     let mut tx = site.store.begin_write().await.unwrap();
-    let paused = mappings::set_state(&mut tx, &site.tenant, id, MappingState::Paused, after(1)).await.unwrap();
-    assert_eq!((paused.state_reason.as_str(), paused.version), ("", 2));
+    let paused = mappings::pause(&mut tx, &site.tenant, id, after(1)).await.unwrap();
+    assert_eq!((paused.state, paused.version), (MappingState::Paused, 2));
+    assert_eq!(mappings::pause(&mut tx, &site.tenant, id, after(2)).await.unwrap(), paused, "again changes nothing");
     mappings::set_broken(&mut tx, &site.tenant, id, "COLUMN_UNKNOWN").await.unwrap();
     let still = mappings::get_in(&mut tx, &site.tenant, id).await.unwrap();
     assert_eq!((still.state, still.state_reason.as_str()), (MappingState::Paused, "COLUMN_UNKNOWN"));
@@ -99,12 +131,52 @@ async fn a_paused_mapping_is_not_due_and_a_broken_one_is(#[case] database: Datab
     tx.commit().await.unwrap();
     assert_eq!(due().await, 0);
 
+    // What was missed is due when it goes on, and what is known of its fit is not forgotten.
+    let mut tx = site.store.begin_write().await.unwrap();
+    let resumed = mappings::resume(&mut tx, &site.tenant, id, after(3600)).await.unwrap();
+    assert_eq!(resumed.state, MappingState::Broken);
+    tx.commit().await.unwrap();
+    assert_eq!(due().await, 1);
+
     site.sql(format!(
         "UPDATE mappings SET state = 'ACTIVE', interval_ms = NULL, next_sync_time = NULL WHERE mapping_id = {}",
         literal(id.0)
     ))
     .await;
     assert_eq!(due().await, 0, "only when asked");
+}
+
+#[rstest]
+#[case::sqlite(Database::Sqlite)]
+#[tokio::test]
+async fn an_update_needs_the_version_it_was_made_for_and_makes_a_revision_only_if_there_is_a_new_one(
+    #[case] database: Database,
+) {
+    let site = database.site().await;
+    let mapping = site.mapping().await;
+    let id = mapping.mapping_id;
+    let change = |display_name: &str, revision| MappingChange {
+        display_name: display_name.into(),
+        schedule: None,
+        full_sync_every: Duration::from_secs(3600),
+        revision,
+        fits: true,
+    };
+    let mut tx = site.store.begin_write().await.unwrap();
+    mappings::set_broken(&mut tx, &site.tenant, id, "COLUMN_UNKNOWN").await.unwrap();
+    let named = mappings::update(&mut tx, &site.tenant, id, 1, &change("Named", None), after(1)).await.unwrap();
+    assert_eq!((named.display_name.as_str(), named.revision, named.version), ("Named", 1, 2));
+    assert_eq!((named.state, named.state_reason.as_str()), (MappingState::Active, ""));
+    assert_eq!((named.next_sync_time, named.next_full_time), (mapping.next_sync_time, after(3601)));
+    let stale = mappings::update(&mut tx, &site.tenant, id, 1, &change("Stale", None), after(2)).await;
+    assert!(matches!(stale, Err(StoreError::Conflict { what: Conflict::VersionMoved, .. })), "{stale:?}");
+    let new = NewRevision { spec: "{}".into(), columns: "[]".into() };
+    let revised = mappings::update(&mut tx, &site.tenant, id, 2, &change("Named", Some(new)), after(3)).await.unwrap();
+    assert_eq!((revised.revision, revised.version), (2, 3));
+    tx.commit().await.unwrap();
+    assert_eq!(mappings::spec(&site.store, &site.tenant, id, 1).await.unwrap(), r#"{"pairs":[]}"#);
+    let second = mappings::revision(&site.store, &site.tenant, id, 2).await.unwrap();
+    assert_eq!((second.spec.as_str(), second.columns.as_deref()), ("{}", Some("[]")));
 }
 
 #[rstest]

@@ -79,3 +79,21 @@ async fn a_dropped_transaction_leaves_nothing_behind_and_the_writer_free(#[case]
     let listed = pandaport_store::connections::list(&site.store, &site.tenant, None, 10).await.unwrap();
     assert!(listed.is_empty());
 }
+
+#[tokio::test]
+async fn a_transaction_that_sqlite_undid_by_itself_is_not_the_last_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::create(&url(&directory)).await.unwrap();
+    let pandaport_store::Pool::Sqlite { write, .. } = store.pool() else { panic!("a file is SQLite") };
+    // As a full disk does it: the commit fails, and nothing is left to roll back.
+    let mut writer = write.acquire().await.unwrap();
+    writer.lock_handle().await.unwrap().set_commit_hook(|| false);
+    drop(writer);
+    let pandaport_store::Tx::Sqlite(mut tx) = store.begin_write().await.unwrap() else { panic!("a file is SQLite") };
+    sqlx::query("CREATE TABLE never (id BIGINT)").execute(&mut *tx).await.unwrap();
+    pandaport_store::Tx::Sqlite(tx).commit().await.unwrap_err();
+
+    let pandaport_store::Tx::Sqlite(mut tx) = store.begin_write().await.unwrap() else { panic!("a file is SQLite") };
+    sqlx::query("CREATE TABLE kept (id BIGINT)").execute(&mut *tx).await.unwrap();
+    pandaport_store::Tx::Sqlite(tx).commit().await.unwrap();
+}

@@ -1,9 +1,10 @@
 //! Mappings.
 
 use pandaport_api::v1 as proto;
-use pandaport_import::{Filter, MappingSpec, OnFiltered, Pair, RemovalAction, RemovalPolicy, WriteRule};
-use pandaport_store::StoreError;
+use pandaport_import::{Filter, Finding, MappingSpec, OnFiltered, Pair, RemovalAction, RemovalPolicy, WriteRule};
+use pandaport_store::health::Health;
 use pandaport_store::mappings::{Mapping, MappingState};
+use pandaport_store::{Schedule, StoreError};
 
 use super::{count, duration, time, value};
 use crate::errors::Result;
@@ -11,10 +12,15 @@ use crate::errors::Result;
 /// A mapping with its spec as stored, and its newest sync.
 pub(crate) fn mapping(row: Mapping, spec: &str, last_sync: Option<proto::Sync>) -> Result<proto::Mapping> {
     let spec: MappingSpec = serde_json::from_str(spec).map_err(|error| StoreError::corrupt("mapping", error))?;
+    let notes: Vec<Finding> = serde_json::from_str(&row.notes).map_err(|error| StoreError::corrupt("notes", error))?;
     let next_sync_time = row.next_sync_time.filter(|_| row.state != MappingState::Paused);
-    let kind = match row.interval() {
-        Some(interval) => proto::schedule::Kind::Interval(duration(interval)),
-        None => proto::schedule::Kind::Manual(proto::ManualSchedule {}),
+    let kind = match row.schedule()? {
+        Schedule::Interval(interval) => proto::schedule::Kind::Interval(duration(interval)),
+        Schedule::Cron(cron) => proto::schedule::Kind::Cron(proto::CronSchedule {
+            expression: cron.expression().to_owned(),
+            time_zone: cron.time_zone().to_owned(),
+        }),
+        Schedule::Manual => proto::schedule::Kind::Manual(proto::ManualSchedule {}),
     };
     Ok(proto::Mapping {
         mapping_id: row.mapping_id.to_string(),
@@ -45,6 +51,13 @@ pub(crate) fn mapping(row: Mapping, spec: &str, last_sync: Option<proto::Sync>) 
         create_time: Some(time(row.create_time)),
         update_time: Some(time(row.update_time)),
         etag: row.version.to_string(),
+        health: match row.health {
+            Health::Healthy => proto::MappingHealth::Healthy,
+            Health::Rejections => proto::MappingHealth::Rejections,
+            Health::Held => proto::MappingHealth::Held,
+            Health::Failing => proto::MappingHealth::Failing,
+        }
+        .into(),
         filter: (!spec.filter.is_empty()).then(|| filter(spec.filter)),
         on_filtered: match spec.on_filtered {
             OnFiltered::Leave => proto::OnFiltered::Leave,
@@ -54,7 +67,12 @@ pub(crate) fn mapping(row: Mapping, spec: &str, last_sync: Option<proto::Sync>) 
         removal_policy: Some(removal_policy(spec.removal_policy)),
         brake: Some(proto::Brake { max_percent: Some(spec.brake.max_percent), min_count: Some(spec.brake.min_count) }),
         held: None,
+        notes: notes.into_iter().map(note).collect(),
     })
+}
+
+fn note(finding: Finding) -> proto::Warning {
+    proto::Warning { field: finding.field, reason: finding.reason.as_str().to_owned(), message: finding.message }
 }
 
 fn filter(filter: Filter) -> proto::Filter {

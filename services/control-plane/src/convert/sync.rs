@@ -54,6 +54,8 @@ pub(crate) fn sync(row: Sync) -> proto::Sync {
         create_time: Some(time(row.create_time)),
         start_time: row.start_time.map(time),
         end_time: row.end_time.map(time),
+        drifted: count(row.counts.drifted),
+        plan_of: row.plan_of.map(|it| it.to_string()).unwrap_or_default(),
     }
 }
 

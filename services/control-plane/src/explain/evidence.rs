@@ -39,7 +39,7 @@ impl ControlPlane {
         let wanted = projector.project(&KandjiDevice { device, active_users: &nobody });
         let mut link = detail.map(Link::own).transpose()?.flatten();
         if link.is_none() {
-            link = self.gone_with_serial(mapping.mapping_id, device).await?;
+            link = self.gone_with_serial(mapping.mapping_id, spec, device).await?;
         }
         // One that was rejected last time is looked up, too: its identifier may be the reason.
         let rejected = detail.is_some_and(|it| it.device.flags & flag::REJECTED != 0);
@@ -79,9 +79,15 @@ impl ControlPlane {
     }
 
     /// The link of a device with the same serial number that is gone: re-enrolment (rule 12).
-    async fn gone_with_serial(&self, mapping_id: MappingId, device: &Device) -> Result<Option<Link>> {
+    async fn gone_with_serial(
+        &self,
+        mapping_id: MappingId,
+        spec: &MappingSpec,
+        device: &Device,
+    ) -> Result<Option<Link>> {
         let Some(serial) = device.serial_number.value() else { return Ok(None) };
-        let of_serial = device_detail::find(&self.store, mapping_id, By::SerialNumber(serial), false).await?;
+        let order: Vec<&str> = spec.column_order().collect();
+        let of_serial = self.details(mapping_id, &order, By::SerialNumber(serial), false).await?;
         let gone =
             of_serial.iter().find(|it| it.device.absent_since.is_some() && it.device.device_id != device.device_id);
         Ok(gone.map(Link::taken_over).transpose()?.flatten())
@@ -107,7 +113,8 @@ impl ControlPlane {
             if holder.absent_since.is_none() {
                 record.held_by = Some(holder.device_id.clone());
             } else if link.is_none() && has_identifier(projector.cells(), wanted, record) {
-                let gone = device_detail::find(&self.store, mapping_id, By::DeviceId(&holder.device_id), false).await?;
+                let order: Vec<&str> = projector.cells().iter().map(|cell| cell.column_id.as_str()).collect();
+                let gone = self.details(mapping_id, &order, By::DeviceId(&holder.device_id), false).await?;
                 link = gone.first().map(Link::taken_over).transpose()?.flatten();
             }
         }

@@ -2,10 +2,14 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod alerts;
 mod connections;
 mod held;
 mod house;
 mod mappings;
+mod plan_of;
+mod schedules;
 mod serving;
 mod syncs;
 mod test_connection;
+mod update_mapping;

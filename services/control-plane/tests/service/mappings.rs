@@ -162,18 +162,6 @@ async fn rule_10_delete_over_records_that_are_there_already_is_taken_with_a_warn
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn set_times_are_unimplemented_by_their_path() {
-    let mut house = House::new().await;
-    let connection_id = house.connection().await;
-    let mut request = house.mapping(&connection_id);
-    let cron = proto::CronSchedule { expression: "0 6 * * 1-5".into(), ..Default::default() };
-    let schedule = proto::Schedule { kind: Some(proto::schedule::Kind::Cron(cron)) };
-    request.mapping.as_mut().unwrap().schedule = Some(schedule);
-    let (code, _, violations) = refusal(&house.create(request).await.unwrap_err());
-    assert_eq!((code, violations), (Code::Unimplemented, vec!["mapping.schedule.cron: ".to_owned()]));
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_is_not_verified_takes_no_mapping() {
     let mut house = House::new().await;
     let request = house.settings();

@@ -1,23 +1,21 @@
 //! `mappings ...`: which fields go into which columns.
 
 use std::iter;
-use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use pandaport_api::v1::schedule::Kind as ScheduleKind;
 use pandaport_api::v1::{
     Column, CreateMappingRequest, CreateMappingResponse, ExternalEntity, FieldPair, GetMappingRequest, Identifier,
-    ListMappingsRequest, ManualSchedule, Mapping, Schedule,
+    ListMappingsRequest, Mapping,
 };
 
 use super::approve::{Approve, approve};
 use super::catalog::{self, ConnectionArg};
 use super::pair::PairArg;
 use super::policy::PolicyArgs;
-use super::{Common, PageArgs, by_name, connect, more};
+use super::schedule::ScheduleArgs;
+use super::{Common, PageArgs, by_name, change_mapping, connect, more};
 use crate::console::Console;
 use crate::error::Error;
-use crate::show::time::parse_length;
 use crate::{show, view};
 
 /// `pandaport mappings ...`
@@ -31,6 +29,12 @@ pub enum MappingsCommand {
     Get(Get),
     /// See what the brake holds of a mapping, and let it through
     Approve(Approve),
+    /// Change a mapping: its fields, policies, schedule or name
+    Update(Box<change_mapping::Update>),
+    /// Stop a mapping's schedule; a sync that runs goes on, and `syncs trigger` still works
+    Pause(Get),
+    /// Set a paused mapping's schedule going again; if it missed a sync, one is made at once
+    Resume(Get),
 }
 
 /// The flags of `mappings create`.
@@ -53,15 +57,11 @@ pub struct Create {
     /// Also map every field that has a column of its own name
     #[arg(long)]
     all_fields_by_name: bool,
-    /// How often it syncs by itself, such as 15m or 1h; unset: every hour
-    #[arg(long, value_name = "TIME", value_parser = parse_length, conflicts_with = "manual")]
-    every: Option<Duration>,
-    /// Sync on demand only
-    #[arg(long)]
-    manual: bool,
     /// Create it paused, without a first sync
     #[arg(long)]
     paused: bool,
+    #[command(flatten)]
+    schedule: ScheduleArgs,
     #[command(flatten)]
     policies: PolicyArgs,
     /// Makes the call safe to repeat within 24 hours: any text of at most 64 characters
@@ -97,6 +97,9 @@ impl MappingsCommand {
             Self::List(args) => list(args, common, console).await,
             Self::Get(args) => get(args, common, console).await,
             Self::Approve(args) => approve(args, common, console).await,
+            Self::Update(args) => change_mapping::update(*args, common, console).await,
+            Self::Pause(args) => change_mapping::pause(args.mapping, common, console).await,
+            Self::Resume(args) => change_mapping::resume(args.mapping, common, console).await,
         }
     }
 }
@@ -154,11 +157,6 @@ fn mapping(args: &Create, collection_id: &str, columns: &[Column]) -> Result<Map
             ..FieldPair::default()
         });
     }
-    let schedule = match (args.every, args.manual) {
-        (Some(every), _) => Some(ScheduleKind::Interval(interval(every)?)),
-        (None, true) => Some(ScheduleKind::Manual(ManualSchedule {})),
-        (None, false) => None,
-    };
     let mut mapping = Mapping {
         display_name: args.name.clone(),
         external_entity: ExternalEntity::Devices.into(),
@@ -168,15 +166,11 @@ fn mapping(args: &Create, collection_id: &str, columns: &[Column]) -> Result<Map
             column_id: column_id(&args.identifier.column)?,
         }),
         fields,
-        schedule: schedule.map(|kind| Schedule { kind: Some(kind) }),
         ..Mapping::default()
     };
+    args.schedule.put(&mut mapping)?;
     args.policies.put(&mut mapping, columns)?;
     Ok(mapping)
-}
-
-fn interval(every: Duration) -> Result<prost_types::Duration, Error> {
-    every.try_into().map_err(|_| Error::Input("--every is too long".to_owned()))
 }
 
 fn created(console: &Console, answer: &CreateMappingResponse) -> String {
@@ -222,10 +216,5 @@ async fn get(args: Get, common: &Common, console: &mut Console) -> Result<(), Er
     let request = GetMappingRequest { mapping_id: args.mapping };
     let answer = client.rpc().get_mapping(request).await;
     let found = client.answer(answer)?.mapping.unwrap_or_default();
-    let text = if common.json {
-        view::json(&view::MappingView::from(&found))
-    } else {
-        show::mapping::mapping(console.width(), &found)
-    };
-    Ok(console.line(text)?)
+    change_mapping::one(&found, common, console)
 }

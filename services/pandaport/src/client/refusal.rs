@@ -146,6 +146,7 @@ fn by_reason(reason: &str) -> Option<&'static str> {
         "SYNC_ACTIVE_OTHER_MODE" => "Wait for the active sync (`pandaport syncs list`), or cancel it.",
         "SYNC_ACTIVE" => "Wait for the active sync (`pandaport syncs watch`), or cancel it.",
         "HELD_MOVED" => "`pandaport mappings approve` without --digest shows what is held now.",
+        "PLAN_MOVED" => "Make a new plan: `pandaport syncs trigger --dry-run`, then `pandaport syncs records`.",
         "REQUEST_ID_REUSED" => "Use a new --request-id for another request.",
         "TOKEN_REFUSED" | "PERMISSION_MISSING" => {
             "`pandaport connections test` says which end refuses; `connections configure` takes new credentials."

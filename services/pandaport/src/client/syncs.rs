@@ -120,7 +120,8 @@ impl SyncsCommand {
 }
 
 async fn trigger(args: Trigger, client: &mut Client, common: &Common, console: &mut Console) -> Result<(), Error> {
-    let mode = if args.full { SyncMode::Full } else { SyncMode::Incremental };
+    // Not said, it is the plan's own, or INCREMENTAL.
+    let mode = if args.full { SyncMode::Full } else { SyncMode::Unspecified };
     let request = TriggerSyncRequest {
         mapping_id: args.mapping,
         mode: mode.into(),

@@ -121,6 +121,7 @@ fn up_flags(folder: &TempDir, ready: &Ready, grpc: SocketAddr, limits_off: bool)
         ("slice", "30s".to_owned()),
         ("settle", "5s,30s,120s".to_owned()),
         ("outage-limit", "24h".to_owned()),
+        ("history-retention", "90d".to_owned()),
     ];
     let flags = flags.into_iter().map(|(name, value)| format!("--{name}={value}"));
     std::iter::once("up".to_owned()).chain(flags).collect()

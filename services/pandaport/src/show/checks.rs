@@ -70,6 +70,7 @@ fn label(check: &Check) -> &str {
         "asset_panda_module" => "The module is there",
         "asset_panda_collections" => "Collections can be listed",
         "asset_panda_write" => "Records can be written",
+        "alert_delivered" => "The alert was delivered",
         other => other,
     }
 }

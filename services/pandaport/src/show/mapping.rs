@@ -49,6 +49,7 @@ pub fn mapping(width: Option<u16>, it: &Mapping) -> String {
         ("Mapping", it.mapping_id.clone()),
         ("Name", it.display_name.clone()),
         ("State", state),
+        ("Health", short(it.health().as_str_name(), "MAPPING_HEALTH_").to_owned()),
         ("Connection", it.connection_id.clone()),
         ("Collection", it.collection_id.clone()),
         ("Schedule", schedule(it.schedule.as_ref())),
@@ -64,7 +65,11 @@ pub fn mapping(width: Option<u16>, it: &Mapping) -> String {
     if let Some(held) = &it.held {
         lines.push(("Held", format!("{}; pandaport mappings approve shows more", sentence(held))));
     }
-    format!("{}\n\n{}", sheet(width, &lines), pairs(width, it))
+    let mut parts = vec![sheet(width, &lines), pairs(width, it)];
+    if !it.notes.is_empty() {
+        parts.push(warnings(&it.notes));
+    }
+    parts.join("\n\n")
 }
 
 /// The pairs of a mapping, the identifier first.
@@ -128,14 +133,19 @@ fn schedule(it: Option<&Schedule>) -> String {
     match it.and_then(|it| it.kind.as_ref()) {
         None => "every hour".to_owned(),
         Some(ScheduleKind::Interval(every)) => format!("every {}", length(duration(every))),
-        Some(ScheduleKind::Cron(cron)) => format!("{} {}", cron.expression, cron.time_zone),
+        Some(ScheduleKind::Cron(cron)) => {
+            let zone = if cron.time_zone.is_empty() { "UTC" } else { &cron.time_zone };
+            format!("{} {}", clean(&cron.expression), clean(zone))
+        }
         Some(ScheduleKind::Manual(_)) => "only on demand".to_owned(),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use pandaport_api::v1::{FieldPair, Identifier, IdentifierFitness, MappingState, Sync, SyncState, ValueType};
+    use pandaport_api::v1::{
+        FieldPair, Identifier, IdentifierFitness, MappingHealth, MappingState, Sync, SyncState, ValueType,
+    };
 
     use super::*;
 
@@ -167,6 +177,7 @@ mod tests {
                 kind: Some(ScheduleKind::Interval(prost_types::Duration { seconds: 900, nanos: 0 })),
             }),
             state: MappingState::Active.into(),
+            health: MappingHealth::Rejections.into(),
             last_sync: Some(Sync { state: SyncState::Succeeded.into(), ..Sync::default() }),
             linked_count: 1_250,
             rejected_count: 2,
@@ -180,6 +191,7 @@ mod tests {
         Mapping       0199aaaa-0000-7000-8000-000000000002
         Name          Kandji Device Import
         State         ACTIVE
+        Health        REJECTIONS
         Connection    0199aaaa-0000-7000-8000-000000000001
         Collection    01JCOL0001
         Schedule      every 15 min

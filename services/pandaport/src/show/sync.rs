@@ -117,6 +117,7 @@ pub fn outcome(width: Option<u16>, it: &Sync, now: Timestamp) -> String {
         ("REJECTED", counts.rejected, true),
         ("STILL REJECTED", counts.still_rejected, false),
         ("REMOVED", counts.removed, false),
+        ("DRIFTED", it.drifted, false),
         ("KANDJI CALLS", calls.kandji, true),
         ("ASSET PANDA CALLS", calls.asset_panda, true),
     ];

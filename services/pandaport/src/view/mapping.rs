@@ -34,6 +34,7 @@ pub struct MappingView<'a> {
     full_sync_every: Option<String>,
     state: &'a str,
     state_reason: &'a str,
+    health: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     held: Option<HeldView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,6 +50,8 @@ pub struct MappingView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     update_time: Option<String>,
     etag: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<WarningView<'a>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -143,6 +146,7 @@ impl<'a> From<&'a v1::Mapping> for MappingView<'a> {
             state: it.state().as_str_name(),
             state_reason: &it.state_reason,
             held: it.held.as_ref().map(Into::into),
+            health: it.health().as_str_name(),
             last_sync: it.last_sync.as_ref().map(Into::into),
             last_success_time: time(it.last_success_time.as_ref()),
             next_sync_time: time(it.next_sync_time.as_ref()),
@@ -151,6 +155,7 @@ impl<'a> From<&'a v1::Mapping> for MappingView<'a> {
             create_time: time(it.create_time.as_ref()),
             update_time: time(it.update_time.as_ref()),
             etag: &it.etag,
+            notes: it.notes.iter().map(Into::into).collect(),
         }
     }
 }
@@ -183,6 +188,27 @@ pub struct CreatedMappingView<'a> {
 
 impl<'a> From<&'a v1::CreateMappingResponse> for CreatedMappingView<'a> {
     fn from(it: &'a v1::CreateMappingResponse) -> Self {
+        Self {
+            mapping: it.mapping.as_ref().map(Into::into),
+            warnings: it.warnings.iter().map(Into::into).collect(),
+            sync: it.sync.as_ref().map(Into::into),
+        }
+    }
+}
+
+/// `pandaport.v1.UpdateMappingResponse`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UpdatedMappingView<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mapping: Option<MappingView<'a>>,
+    warnings: Vec<WarningView<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sync: Option<SyncView<'a>>,
+}
+
+impl<'a> From<&'a v1::UpdateMappingResponse> for UpdatedMappingView<'a> {
+    fn from(it: &'a v1::UpdateMappingResponse) -> Self {
         Self {
             mapping: it.mapping.as_ref().map(Into::into),
             warnings: it.warnings.iter().map(Into::into).collect(),
@@ -238,6 +264,7 @@ mod tests {
           },
           "state": "MAPPING_STATE_ACTIVE",
           "stateReason": "",
+          "health": "MAPPING_HEALTH_UNSPECIFIED",
           "linkedCount": 0,
           "rejectedCount": 0,
           "etag": ""

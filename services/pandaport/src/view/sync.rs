@@ -32,6 +32,9 @@ pub struct SyncView<'a> {
     start_time: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     end_time: Option<String>,
+    drifted: u32,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    plan_of: &'a str,
 }
 
 #[derive(Debug, Serialize)]
@@ -117,6 +120,8 @@ impl<'a> From<&'a v1::Sync> for SyncView<'a> {
             create_time: time(it.create_time.as_ref()),
             start_time: time(it.start_time.as_ref()),
             end_time: time(it.end_time.as_ref()),
+            drifted: it.drifted,
+            plan_of: &it.plan_of,
         }
     }
 }
@@ -256,7 +261,8 @@ mod tests {
           },
           "createTime": "2026-11-20T09:14:02Z",
           "startTime": "2026-11-20T09:14:03Z",
-          "endTime": "2026-11-20T09:15:08Z"
+          "endTime": "2026-11-20T09:15:08Z",
+          "drifted": 0
         }
         "#);
     }

@@ -5,7 +5,7 @@ use pandaport_store::engine::{CountDeltas, Op, Step};
 use tokio::task::JoinSet;
 
 use super::batch::{Outgoing, Sent, intent};
-use super::confirm::{Confirmed, Confirming};
+use super::confirm::{Confirmed, Confirming, not_applied};
 use crate::halt::{Api, Halt};
 use crate::plan::{WritePlan, json, parse};
 use crate::run::Run;
@@ -130,10 +130,12 @@ async fn unmark(run: &mut Run, batches: &[Outgoing]) -> Result<(), Halt> {
     }
     let mut ops = Vec::new();
     for batch in batches {
-        for (row, _) in &batch.rows {
+        for (row, plan) in &batch.rows {
             let device_id = row.device_id.clone();
             if batch.create {
                 ops.push(Op::DropIntent { device_id: device_id.clone() });
+            } else {
+                ops.extend(not_applied(row, plan));
             }
             ops.push(Op::Unsent { device_id, step: if batch.create { Step::Create } else { Step::Update } });
         }

@@ -51,10 +51,12 @@ impl Outgoing {
 pub(super) fn intent(run: &Run, row: &ReadyRow, plan: &WritePlan, now: Micros, refused: Option<String>) -> Intent {
     let payload = IntentPayload {
         plan: plan.clone(),
+        revision: run.slice.row.revision,
         fingerprint: row.fingerprint.clone(),
         last_enrollment: row.last_enrollment,
         last_check_in: row.last_check_in,
         refused,
+        sent_before: row.attempts > 0,
     };
     let identifier = row.identifier.clone().unwrap_or_default();
     Intent {

@@ -129,8 +129,11 @@ impl<'a> Confirming<'a> {
             self.reject(row, batch.create, format!("no usable answer after {} attempts: {error}", row.attempts + 1));
             return;
         }
-        for (row, _) in &batch.rows {
+        for (row, plan) in &batch.rows {
             let device_id = row.device_id.clone();
+            if !batch.create && error.effect != Effect::Unclear {
+                self.ops.extend(not_applied(row, plan));
+            }
             let step = match (batch.create, refused, error.effect) {
                 // One bad row may have spoilt the batch: each goes again on its own (rule 5).
                 (true, true, _) => Step::CreateAlone,
@@ -206,8 +209,15 @@ impl<'a> Confirming<'a> {
                 // Rule 13: only the record's own GET says that it is gone.
                 let record_id = row.record_id.clone().unwrap_or_default();
                 match self.run.asset_panda.record(&self.run.slice.row.collection_id, &record_id).await {
-                    Ok(Some(_)) => self.reject(row, false, message),
-                    Ok(None) => self.ops.extend(known_deleted(&device_id, &record_id)),
+                    Ok(Some(_)) => {
+                        self.ops.extend(not_applied(row, plan));
+                        self.reject(row, false, message);
+                    }
+                    Ok(None) => {
+                        self.counts.drifted += 1;
+                        self.ops.push(super::drift::deleted(&device_id, &record_id));
+                        self.ops.extend(known_deleted(&device_id, &record_id));
+                    }
                     Err(error) => {
                         self.ops.push(Op::Step { device_id, step: Step::Update });
                         self.halt.get_or_insert(Halt::from_call(Api::AssetPanda, &error));
@@ -224,10 +234,12 @@ impl<'a> Confirming<'a> {
     fn confirm(&mut self, row: &ReadyRow, plan: &WritePlan, created: bool, record_id: String) {
         let payload = IntentPayload {
             plan: plan.clone(),
+            revision: self.run.slice.row.revision,
             fingerprint: row.fingerprint.clone(),
             last_enrollment: row.last_enrollment,
             last_check_in: row.last_check_in,
             refused: None,
+            sent_before: false,
         };
         let of = LinkOf {
             device_id: &row.device_id,
@@ -261,6 +273,12 @@ pub(super) fn known_deleted(device_id: &str, record_id: &str) -> [Op; 3] {
         Op::Step { device_id: device_id.to_owned(), step: Step::Deleted },
         Op::Weigh { item, record_id: Some(record_id.to_owned()) },
     ]
+}
+
+/// An update that certainly was not applied, and of which no earlier attempt may have been, leaves its link as it was.
+pub(super) fn not_applied(row: &ReadyRow, plan: &WritePlan) -> Option<Op> {
+    let cells = plan.confirmed.as_ref().filter(|_| row.attempts == 0)?;
+    Some(Op::MarkClean { device_id: row.device_id.clone(), cells: json(cells) })
 }
 
 /// What a refusal leaves: the server's words, and a quarantine (rule 5).

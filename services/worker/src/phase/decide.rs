@@ -10,8 +10,11 @@ use pandaport_outbound::SendError;
 use pandaport_store::Micros;
 use pandaport_store::engine::{CountDeltas, Holder, LinkPut, LinkRow, Op, Rejection, Step, UndecidedRow, flag};
 
+use super::drift;
 use super::evidence::{OwnLink, found_of, may_be_taken_over, read_record, read_records};
 use super::lookup::is_exact;
+use super::order::Orders;
+use super::plan_of::ShownDevices;
 use crate::halt::{Api, Halt};
 use crate::plan::{Found, FoundSet, WritePlan, json, listed, parse, row_of, unconfirmed, wanted};
 use crate::run::Run;
@@ -24,13 +27,14 @@ const AT_ONCE: i64 = 200;
 pub(crate) async fn run(run: &mut Run) -> Result<(), Halt> {
     let projector = run.projector();
     let cells = projector.cells().to_vec();
+    let mut orders = Orders::default();
     loop {
         run.in_time()?;
         let rows = run.store.next_undecided(&run.slice, AT_ONCE).await?;
         if rows.is_empty() {
             break;
         }
-        let mut deciding = Deciding::new(run, &cells, &rows).await?;
+        let mut deciding = Deciding::new(run, &cells, &mut orders, &rows).await?;
         let mut stopped = None;
         for row in &rows {
             if let Err(halt) = deciding.device(row).await {
@@ -52,12 +56,15 @@ pub(crate) async fn run(run: &mut Run) -> Result<(), Halt> {
 struct Deciding<'a> {
     run: &'a Run,
     cells: &'a [CellSpec],
+    orders: &'a Orders,
     /// Who holds the records that were found, by record id.
     holders: HashMap<String, Holder>,
     /// Links of devices that are gone or lost to a rival, by serial number: re-enrolment (rule 12).
     by_serial: HashMap<String, LinkRow>,
     /// Records of links that a FULL sync's look-up did not bring, read by their ids.
     read: HashMap<String, Result<Option<Found>, SendError>>,
+    /// What the plan that is applied, if any, has shown (rule 14).
+    shown: ShownDevices,
     /// Records taken over or adopted in this batch.
     taken: HashSet<String>,
     /// Updates of PASSENGER columns alone.
@@ -67,7 +74,12 @@ struct Deciding<'a> {
 }
 
 impl<'a> Deciding<'a> {
-    async fn new(run: &'a Run, cells: &'a [CellSpec], rows: &[UndecidedRow]) -> Result<Self, Halt> {
+    async fn new(
+        run: &'a Run,
+        cells: &'a [CellSpec],
+        orders: &'a mut Orders,
+        rows: &[UndecidedRow],
+    ) -> Result<Self, Halt> {
         let mut record_ids = Vec::new();
         let mut missing = Vec::new();
         for row in rows {
@@ -84,9 +96,13 @@ impl<'a> Deciding<'a> {
             .filter_map(|row| row.serial_number.as_deref())
             .collect();
         let by_serial = run.store.holders_of_serials(&run.slice, &serials).await?;
+        let own = rows.iter().filter_map(|row| row.revision);
+        let others = holders.iter().chain(&by_serial).map(|it| it.link.revision);
+        orders.learn(run, own.chain(others).collect()).await?;
         Ok(Self {
             run,
             cells,
+            orders,
             holders: holders.into_iter().map(|it| (it.link.record_id.clone(), it)).collect(),
             by_serial: by_serial
                 .into_iter()
@@ -94,6 +110,7 @@ impl<'a> Deciding<'a> {
                 .filter_map(|it| Some((it.link.serial_number.clone()?, it.link)))
                 .collect(),
             read: read_records(run, cells, missing).await,
+            shown: ShownDevices::of(run, rows).await?,
             taken: HashSet::new(),
             passengers: 0,
             ops: Vec::new(),
@@ -102,6 +119,7 @@ impl<'a> Deciding<'a> {
     }
 
     async fn device(&mut self, row: &UndecidedRow) -> Result<(), Halt> {
+        let ops_before = self.ops.len();
         let wanted = wanted(&row.wanted)?;
         let mut found = found_of(row)?;
         if found.more {
@@ -114,15 +132,16 @@ impl<'a> Deciding<'a> {
             self.reject(row, RejectReason::RefusedByAssetPanda, message);
             return Ok(());
         }
-        let mut link = OwnLink::of(row)?;
+        let mut link = OwnLink::of(row, self.orders, self.cells)?;
         if link.is_none() {
             link = self.take_over(row, &found)?;
         }
         let has_passengers = self.cells.iter().any(|cell| cell.write_rule == WriteRule::Passenger);
         let passenger_due = has_passengers
+            && self.shown.allows(&row.device_id)
             && self.passengers_may_go()
             && passenger_due(
-                self.run.clock.now(),
+                self.run.as_of.timestamp(),
                 row.passenger_time.map(Micros::timestamp),
                 self.run.spec.passenger_max_age,
                 &row.device_id,
@@ -166,7 +185,15 @@ impl<'a> Deciding<'a> {
                     return Ok(());
                 }
                 decision => {
-                    self.keep(row, &wanted, link.as_ref(), passenger_due, decision);
+                    let done = !self.run.slice.guard.dry_run;
+                    let unmark = self.unmark(row, link.as_ref());
+                    let moved = self.shown.moved(self.cells, row, &decision, unmark.as_ref())?;
+                    if let Some(moved) = moved.filter(|_| done) {
+                        self.ops.truncate(ops_before);
+                        self.reject(row, RejectReason::PlanMoved, moved);
+                    } else {
+                        self.keep(row, &wanted, link.as_ref(), passenger_due, decision);
+                    }
                     return Ok(());
                 }
             }
@@ -201,7 +228,7 @@ impl<'a> Deciding<'a> {
         self.holders.remove(&old.record_id);
         Ok(Some(OwnLink {
             record_id: old.record_id,
-            baseline: parse("link", &old.cells)?,
+            baseline: self.orders.align(old.revision, self.cells, parse("link", &old.cells)?),
             forms: parse("link", &old.forms)?,
             dirty: old.flags & flag::DIRTY != 0,
             marked: old.flags & flag::MARKED != 0,
@@ -273,7 +300,7 @@ impl<'a> Deciding<'a> {
                     Planned {
                         record_id: None,
                         listed,
-                        plan: plan("CREATED", &changes, &before, baseline, Forms::default()),
+                        plan: plan("CREATED", &changes, Before::doubtful(&before), baseline, Forms::default()),
                     },
                 );
             }
@@ -288,18 +315,24 @@ impl<'a> Deciding<'a> {
                     self.done(row, "ADOPTED", Some(record_id), Some(listed));
                 } else {
                     let baseline = before.confirmed(&wanted.cells, &changes, &equal);
-                    let plan = plan("ADOPTED", &changes, &known, baseline, forms_before);
+                    let plan = plan("ADOPTED", &changes, Before::sure(&known), baseline, forms_before);
                     self.plan(row, Planned { record_id: Some(record_id), listed, plan });
                 }
             }
             Decision::Update { record_id, changes, equal, forms } => {
+                if let Some(note) = link.and_then(|link| drift::edited(&row.device_id, self.cells, link, &changes)) {
+                    self.ops.push(note);
+                    self.counts.drifted += 1;
+                }
                 let unmark = self.unmark(row, link);
                 let passengers_only =
                     unmark.is_none() && changes.iter().all(|it| self.cells[it.cell].write_rule == WriteRule::Passenger);
                 self.passengers += u64::from(self.run.mode == Mode::Full && passengers_only);
                 self.weigh_clears(row, &record_id, &changes);
                 let baseline = before.confirmed(&wanted.cells, &changes, &equal);
-                let mut plan = plan("UPDATED", &changes, &before, baseline, forms.unwrap_or(forms_before));
+                let in_doubt = link.is_some_and(|it| it.dirty);
+                let was = if in_doubt { Before::doubtful(&before) } else { Before::sure(&before) };
+                let mut plan = plan("UPDATED", &changes, was, baseline, forms.unwrap_or(forms_before));
                 plan.passenger_due = passenger_due;
                 plan.row.extend(unmark.iter().map(|it| (it.column_id.clone(), it.new.clone())));
                 let listed = listed(&changes, &[], unmark.as_ref());
@@ -422,10 +455,28 @@ struct Planned {
     plan: WritePlan,
 }
 
-fn plan(outcome: &str, changes: &[Change], before: &Baseline, after: Baseline, forms: Forms) -> WritePlan {
+/// What was known of a record before a write to it.
+struct Before<'a> {
+    baseline: &'a Baseline,
+    /// Whether an earlier write is still in doubt.
+    in_doubt: bool,
+}
+
+impl<'a> Before<'a> {
+    fn sure(baseline: &'a Baseline) -> Self {
+        Self { baseline, in_doubt: false }
+    }
+
+    fn doubtful(baseline: &'a Baseline) -> Self {
+        Self { baseline, in_doubt: true }
+    }
+}
+
+fn plan(outcome: &str, changes: &[Change], before: Before<'_>, after: Baseline, forms: Forms) -> WritePlan {
     WritePlan {
         row: row_of(changes),
-        unconfirmed: unconfirmed(before, &after),
+        unconfirmed: unconfirmed(before.baseline, &after),
+        confirmed: (!before.in_doubt).then(|| before.baseline.clone()),
         baseline: after,
         forms,
         outcome: outcome.to_owned(),

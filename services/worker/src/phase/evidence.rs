@@ -7,6 +7,7 @@ use pandaport_import::{Baseline, CellSpec, Forms, LinkedCase, record_values};
 use pandaport_outbound::SendError;
 use pandaport_store::engine::{Holder, UndecidedRow, flag};
 
+use super::order::Orders;
 use crate::halt::Halt;
 use crate::plan::{Found, FoundSet, parse};
 use crate::run::Run;
@@ -22,13 +23,15 @@ pub(super) struct OwnLink {
 }
 
 impl OwnLink {
-    pub(super) fn of(row: &UndecidedRow) -> Result<Option<Self>, Halt> {
-        let (Some(record_id), Some(cells), Some(forms)) = (&row.record_id, &row.cells, &row.forms) else {
+    pub(super) fn of(row: &UndecidedRow, orders: &Orders, cells: &[CellSpec]) -> Result<Option<Self>, Halt> {
+        let (Some(record_id), Some(values), Some(forms), Some(revision)) =
+            (&row.record_id, &row.cells, &row.forms, row.revision)
+        else {
             return Ok(None);
         };
         Ok(Some(Self {
             record_id: record_id.clone(),
-            baseline: parse("link", cells)?,
+            baseline: orders.align(revision, cells, parse("link", values)?),
             forms: parse("link", forms)?,
             dirty: row.flags & flag::DIRTY != 0,
             marked: row.flags & flag::MARKED != 0,

@@ -253,7 +253,7 @@ impl<'a> PageTaking<'a> {
         let full = run.mode == pandaport_import::Mode::Full;
         if link.flags & flag::QUARANTINED != 0 {
             let refused = self.known.refused.get(&link.device_id);
-            let due = refused.is_none_or(|refused| run.now().since(*refused) >= RETRY_QUARANTINED);
+            let due = refused.is_none_or(|refused| run.as_of.since(*refused) >= RETRY_QUARANTINED);
             return if full || due || run.slice.row.retry_rejected { None } else { Some(Left::StillRejected) };
         }
         if full || is_to_be_decided_on(link.flags, standing, &run.spec.removal_policy.action) {
@@ -271,7 +271,7 @@ impl<'a> PageTaking<'a> {
             return false;
         }
         let last = link.passenger_time.map(Micros::timestamp);
-        let due = passenger_due(run.clock.now(), last, run.spec.passenger_max_age, &link.device_id);
+        let due = passenger_due(run.as_of.timestamp(), last, run.spec.passenger_max_age, &link.device_id);
         self.passengers += u64::from(due);
         due
     }

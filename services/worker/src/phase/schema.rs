@@ -1,10 +1,13 @@
-//! SCHEMA: the collection's columns are read and checked against the mapping before anything is written (rule 15).
+//! SCHEMA: the collection's columns are read and held against the mapping, and against the columns as they were when it was
+//! saved, before anything is written (rule 15). A column that is gone or has another type breaks the mapping; one that has
+//! another name is noted.
 
-use pandaport_import::{MappingSpec, RemovalAction, check};
+use pandaport_import::{Column, Finding, MappingSpec, check, moved, renamed};
 use pandaport_outbound::ErrorKind;
 use pandaport_upstream::import_columns;
 
 use crate::halt::{Api, Failure, Halt};
+use crate::plan::{json, parse};
 use crate::run::Run;
 
 pub(crate) async fn run(run: &mut Run) -> Result<(), Halt> {
@@ -16,29 +19,47 @@ pub(crate) async fn run(run: &mut Run) -> Result<(), Halt> {
         }
         Err(error) => return Err(Halt::from_call(Api::AssetPanda, &error)),
     };
-    let checked = check(&run.spec, &columns);
-    if let Some(first) = checked.violations.first() {
-        let all: Vec<&str> = checked.violations.iter().map(|it| it.message.as_str()).collect();
+    let before: Option<Vec<Column>> = run.slice.row.columns.as_deref().map(|it| parse("columns", it)).transpose()?;
+    let unfit = unfit(&run.spec, before.as_deref(), &columns);
+    if let Some(first) = unfit.first() {
+        let all: Vec<&str> = unfit.iter().map(|it| it.message.as_str()).collect();
         return Err(broken(first.reason.as_str(), all.join("; ")));
     }
-    let mapped: Vec<&str> = std::iter::once(run.spec.identifier.column_id.as_str())
-        .chain(run.spec.pairs.iter().map(|pair| pair.column_id.as_str()))
-        .chain(mark_column(&run.spec))
-        .collect();
-    run.checkpoint.columns = columns.into_iter().filter(|column| mapped.contains(&column.id.as_str())).collect();
+    let written: Vec<&str> = run.spec.columns_written().collect();
+    run.checkpoint.columns = columns.into_iter().filter(|column| written.contains(&column.id.as_str())).collect();
+    if !run.slice.guard.dry_run {
+        note(run, before.as_deref()).await?;
+    }
     run.enter("READ", None).await
 }
 
-/// The column that the removal policy writes.
-fn mark_column(spec: &MappingSpec) -> Option<&str> {
-    match &spec.removal_policy.action {
-        RemovalAction::Mark { column_id, .. } => Some(column_id),
-        RemovalAction::Leave | RemovalAction::Delete => None,
+/// Why the mapping may not write. What moved since it was saved is said in the words of then.
+fn unfit(spec: &MappingSpec, before: Option<&[Column]>, now: &[Column]) -> Vec<Finding> {
+    let mut found = before.map_or_else(Vec::new, |before| moved(spec, before, now));
+    for violation in check(spec, now).violations {
+        if found.iter().all(|it| it.field != violation.field) {
+            found.push(violation);
+        }
     }
+    found
+}
+
+/// Keeps what was renamed with the mapping; and the columns themselves, if it was saved before they were kept.
+async fn note(run: &Run, before: Option<&[Column]>) -> Result<(), Halt> {
+    let now = &run.checkpoint.columns;
+    let notes = json(&renamed(&run.spec, before.unwrap_or(now), now));
+    if before.is_none() || notes != run.slice.row.notes {
+        let learnt = before.is_none().then(|| json(now));
+        run.store.note_schema(&run.slice, &notes, learnt.as_deref()).await?;
+    }
+    Ok(())
 }
 
 fn broken(reason: &'static str, message: String) -> Halt {
-    let message = format!("{message}. Restore it in Asset Panda, or make a new mapping; the next sync looks again");
+    let message = format!(
+        "{message}. Nothing is written until that is put right: in Asset Panda, where the next sync looks again, or in the \
+         mapping, by UpdateMapping"
+    );
     let broken = format!("{reason}: {message}");
     Halt::Failed(Failure { reason, message, broken: Some(broken), credentials_refused: false })
 }

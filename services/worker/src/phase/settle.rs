@@ -9,8 +9,9 @@ use pandaport_store::engine::{CountDeltas, IntentRow, Op, Rejection, Step};
 
 use super::confirm::{LinkOf, confirmed_link};
 use super::lookup::{GROUP, is_exact, look_up, text_of};
+use super::order::Orders;
 use crate::halt::Halt;
-use crate::plan::{FoundSet, IntentPayload, parse};
+use crate::plan::{Found, FoundSet, IntentPayload, parse};
 use crate::run::Run;
 
 /// Looks up the intents that are due. Called only while nothing of this slice is in flight.
@@ -19,6 +20,7 @@ pub(crate) async fn run(run: &mut Run) -> Result<(), Halt> {
         return Ok(());
     }
     let projector = run.projector();
+    let mut orders = Orders::default();
     let now = run.now();
     run.store.restamp_intents(&run.slice, now, run.look_time(now, 0).unwrap_or(now)).await?;
     loop {
@@ -28,6 +30,7 @@ pub(crate) async fn run(run: &mut Run) -> Result<(), Halt> {
         if due.is_empty() {
             break;
         }
+        let payloads = payloads(run, &mut orders, projector.cells(), &due).await?;
         let identifiers: Vec<String> = due.iter().map(|it| it.identifier.clone()).collect();
         let found = look_up(run, projector.cells(), &identifiers).await?;
         let record_ids: Vec<&str> = found.iter().flat_map(|it| &it.records).map(|it| it.record_id.as_str()).collect();
@@ -39,14 +42,31 @@ pub(crate) async fn run(run: &mut Run) -> Result<(), Halt> {
             cells: projector.cells(),
             held: holders.into_iter().map(|it| it.link.record_id).collect(),
         };
-        for (intent, found) in due.iter().zip(&found) {
-            settling.intent(intent, found)?;
+        for ((intent, payload), found) in due.iter().zip(payloads).zip(&found) {
+            settling.intent(intent, payload, found);
         }
         let Settling { ops, counts, .. } = settling;
         run.commit(&ops, counts).await?;
     }
     run.store.align_with_intents(&run.slice).await?;
     Ok(())
+}
+
+/// What was sent, with its values in the present order: the mapping may have been changed since.
+async fn payloads(
+    run: &Run,
+    orders: &mut Orders,
+    cells: &[pandaport_import::CellSpec],
+    due: &[IntentRow],
+) -> Result<Vec<IntentPayload>, Halt> {
+    let mut payloads =
+        due.iter().map(|it| parse("intent", &it.payload)).collect::<Result<Vec<IntentPayload>, Halt>>()?;
+    orders.learn(run, payloads.iter().map(|it| it.revision).collect()).await?;
+    for it in &mut payloads {
+        it.plan.baseline = orders.align(it.revision, cells, std::mem::take(&mut it.plan.baseline));
+        it.plan.unconfirmed = orders.align(it.revision, cells, std::mem::take(&mut it.plan.unconfirmed));
+    }
+    Ok(payloads)
 }
 
 /// How long after its time a look may come without a doubt about the clock.
@@ -71,16 +91,17 @@ struct Settling<'a> {
 }
 
 impl Settling<'_> {
-    fn intent(&mut self, intent: &IntentRow, found: &FoundSet) -> Result<(), Halt> {
-        let payload: IntentPayload = parse("intent", &intent.payload)?;
+    fn intent(&mut self, intent: &IntentRow, payload: IntentPayload, found: &FoundSet) {
         if found.records.is_empty() && !found.more && found.refused.is_none() {
             self.absent(intent, &payload);
-            return Ok(());
+            return;
         }
-        match (found.records.as_slice(), &payload.refused) {
+        match found.records.as_slice() {
             // One record, with just this identifier, that no link holds: it is what we created.
-            ([record], None)
-                if is_exact(record, Some(&intent.identifier)) && self.held.insert(record.record_id.clone()) =>
+            [record]
+                if is_exact(record, Some(&intent.identifier))
+                    && self.may_be_ours(&payload, record)
+                    && self.held.insert(record.record_id.clone()) =>
             {
                 let same = self.is_what_we_sent(&payload, &record.values);
                 self.applied(intent, payload, record.record_id.clone(), same);
@@ -91,7 +112,11 @@ impl Settling<'_> {
                 self.decide_anew(intent);
             }
         }
-        Ok(())
+    }
+
+    /// A record that refuses ours as not unique is another's, unless an earlier attempt made it: search may have been late.
+    fn may_be_ours(&self, payload: &IntentPayload, record: &Found) -> bool {
+        payload.refused.is_none() || (payload.sent_before && self.is_what_we_sent(payload, &record.values))
     }
 
     /// Whether the record has, by type, the values that were sent.

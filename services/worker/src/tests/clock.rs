@@ -1,46 +1,21 @@
 //! The wall clock steps by an hour in the middle of a sync.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
 use pandaport_store::syncs::{Mode, SyncState};
 use reqwest::Method;
 use serde_json::json;
 
 use super::harness::World;
-use crate::Clock;
 
 const HOUR: i64 = 3_600;
-
-/// The machine's clocks, the wall clock off by so many seconds.
-#[derive(Default)]
-pub(super) struct Stepped(AtomicI64);
-
-impl Stepped {
-    fn step(&self, seconds: i64) {
-        self.0.fetch_add(seconds, Ordering::Relaxed);
-    }
-}
-
-impl Clock for Stepped {
-    fn now(&self) -> Timestamp {
-        Timestamp::now() + SignedDuration::from_secs(self.0.load(Ordering::Relaxed))
-    }
-
-    fn monotonic(&self) -> Instant {
-        Instant::now()
-    }
-}
 
 /// A first import, and then a sync with as many new devices. In each the answer to the first create is lost, search does
 /// not see it for three seconds, Asset Panda takes duplicates, and the clock steps while other batches are on their way.
 async fn stepped_by(seconds: i64) {
     let mut world = World::of(150).await;
-    let clock = Arc::new(Stepped::default());
     let settle = [100, 300, 4_300].map(Duration::from_millis).to_vec();
-    world.start_again(clock.clone(), settle).await;
+    world.start_again(settle).await;
     for devices in [150, 300] {
         let off = json!({"asset_panda": {"rate_limit": false}, "kandji": {"rate_limit": false}});
         world.control(Method::PUT, "/faults", Some(off)).await;
@@ -54,7 +29,7 @@ async fn stepped_by(seconds: i64) {
         while creates(&world).await < 9 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        clock.step(seconds);
+        world.clock.step(seconds);
 
         let sync = world.ended(id).await;
 

@@ -1,23 +1,24 @@
 //! A sandbox, a store with one connection and one mapping, and a worker on it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
 
 use pandaport_import::{IdentifierPair, MappingSpec, Pair, SourceField, WriteRule};
 use pandaport_outbound::{AllowedHosts, HttpSettings, Outbound};
 use pandaport_queue::{Behind, Queue};
-use pandaport_sandbox::{Faults, FleetSpec, Sandbox, SandboxConfig};
+use pandaport_sandbox::{Faults, FleetSpec, Ready, Sandbox, SandboxConfig};
 use pandaport_store::connections::{self, AssetPandaKey, Credentials, NewConnection};
 use pandaport_store::mappings::{self, MappingState, NewMapping};
 use pandaport_store::records::{self, SyncRecord};
 use pandaport_store::syncs::{self, Creation, Mode, NewSync, Sync, TriggerKind};
-use pandaport_store::{ConnectionId, Keyring, MappingId, Micros, Store, SyncId, Tenant};
+use pandaport_store::{ConnectionId, Keyring, MappingId, Micros, Schedule, Store, SyncId, Tenant};
 use pandaport_upstream::{BudgetSettings, Upstream};
 use secrecy::SecretString;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Clock, SystemClock, Worker, WorkerSettings, Working};
+use crate::{Clock, Deps, Worker, WorkerSettings, Working};
 
 pub(super) struct World {
     pub(super) sandbox: Sandbox,
@@ -25,11 +26,41 @@ pub(super) struct World {
     pub(super) queue: Queue,
     pub(super) mapping_id: MappingId,
     pub(super) tenant: Tenant,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Ahead,
+    pub(super) passenger_cap: u64,
+    /// Of the worker that runs.
+    pub(super) deps: Option<Deps>,
+    /// Of the sandbox's control.
+    http: reqwest::Client,
     settle: Vec<Duration>,
     stop: CancellationToken,
     working: Option<Working>,
     _folder: tempfile::TempDir,
+}
+
+/// The machine's clock, put ahead by as much as a test wants: days pass at once.
+#[derive(Clone, Default)]
+pub(super) struct Ahead(Arc<AtomicI64>);
+
+impl Ahead {
+    pub(super) fn pass(&self, time: Duration) {
+        self.step(i64::try_from(time.as_secs()).unwrap());
+    }
+
+    /// The wall clock is set by so many seconds, ahead or back.
+    pub(super) fn step(&self, seconds: i64) {
+        self.0.fetch_add(seconds, Ordering::Relaxed);
+    }
+}
+
+impl Clock for Ahead {
+    fn now(&self) -> jiff::Timestamp {
+        jiff::Timestamp::now() + jiff::SignedDuration::from_secs(self.0.load(Ordering::Relaxed))
+    }
+
+    fn monotonic(&self) -> Instant {
+        Instant::now()
+    }
 }
 
 pub(super) fn no_limits() -> Faults {
@@ -37,12 +68,21 @@ pub(super) fn no_limits() -> Faults {
 }
 
 impl World {
+    /// A fleet of that size; `rule` says which fields are mapped beside the serial number, and when each is written.
+    pub(super) async fn ruled(devices: u32, rule: impl Fn(SourceField) -> Option<WriteRule>) -> Self {
+        Self::new(devices, no_limits(), rule).await
+    }
+
     /// A fleet of that size, all 26 fields mapped, the serial number as identifier.
     pub(super) async fn of(devices: u32) -> Self {
         Self::with(devices, no_limits(), |_| true).await
     }
 
     pub(super) async fn with(devices: u32, faults: Faults, mapped: impl Fn(SourceField) -> bool) -> Self {
+        Self::new(devices, faults, |field| mapped(field).then(|| WriteRule::default_for(field))).await
+    }
+
+    async fn new(devices: u32, faults: Faults, rule: impl Fn(SourceField) -> Option<WriteRule>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let fleet = FleetSpec { devices, ..FleetSpec::default() };
         let sandbox = Sandbox::start(SandboxConfig { fleet, faults, ..SandboxConfig::default() }).await.unwrap();
@@ -51,14 +91,19 @@ impl World {
         let store = store.unlock(Keyring::new(&[Keyring::generate()]).unwrap()).await.unwrap();
         let queue = Queue::new(&store).unwrap();
         let tenant = Tenant::default();
-        let mapping_id = connect(&store, &tenant, &sandbox, mapped).await;
+        let ready = sandbox.ready();
+        let ends = Ends { kandji_url: &ready.kandji_url, asset_panda_url: &ready.asset_panda_url, now: Micros::now() };
+        let mapping_id = connect(&store, &tenant, ready, &ends, &spec(ready, rule)).await;
         let mut world = Self {
             sandbox,
             store,
             queue,
             mapping_id,
             tenant,
-            clock: Arc::new(SystemClock),
+            clock: Ahead::default(),
+            passenger_cap: u64::MAX,
+            deps: None,
+            http: reqwest::Client::new(),
             settle: [100, 300, 600].map(Duration::from_millis).to_vec(),
             stop: CancellationToken::new(),
             working: None,
@@ -106,6 +151,7 @@ impl World {
         let http = Outbound::new(HttpSettings { timeout: Duration::from_secs(2), ..HttpSettings::default() }).unwrap();
         let upstream = Upstream::new(self.store.clone(), http, allowed, BudgetSettings::off());
         let settings = WorkerSettings {
+            passenger_cap: self.passenger_cap,
             slots: 4,
             tenant_slots: 4,
             slice: Duration::from_secs(30),
@@ -113,27 +159,31 @@ impl World {
             settle: self.settle.clone(),
             grace: Duration::from_secs(5),
             outage_limit: Duration::from_secs(60),
-            passenger_cap: u64::MAX,
+            history_retention: Duration::from_secs(90 * 86_400),
         };
         self.stop = CancellationToken::new();
-        let worker =
-            Worker::new(self.store.clone(), self.queue.clone(), upstream, settings).with_clock(Arc::clone(&self.clock));
+        let worker = Worker::new(self.store.clone(), self.queue.clone(), upstream, settings)
+            .with_clock(Arc::new(self.clock.clone()));
+        self.deps = Some(worker.deps.clone());
         self.working = Some(worker.start(self.stop.clone()).await.unwrap());
     }
 
-    /// The same worker, stopped and started, by another clock and with other times of looking.
-    pub(super) async fn start_again(&mut self, clock: Arc<dyn Clock>, settle: Vec<Duration>) {
+    /// The same worker, stopped and started, with other times of looking.
+    pub(super) async fn start_again(&mut self, settle: Vec<Duration>) {
+        self.stop().await;
+        self.settle = settle;
+        self.start().await;
+    }
+
+    /// Ends the worker.
+    pub(super) async fn stop(&mut self) {
         self.stop.cancel();
         if let Some(working) = self.working.take() {
             working.stopped().await.unwrap();
         }
-        (self.clock, self.settle) = (clock, settle);
-        self.start().await;
     }
 
     pub(super) async fn trigger(&self, mode: Mode, dry_run: bool) -> SyncId {
-        let now = Micros::now();
-        let mut tx = self.store.begin_write().await.unwrap();
         let new = NewSync {
             mapping_id: self.mapping_id,
             mode,
@@ -142,9 +192,22 @@ impl World {
             trigger_kind: TriggerKind::Call,
             traceparent: None,
         };
-        let Creation::Created(sync) = syncs::create(&mut tx, &self.tenant, &new, now).await.unwrap() else {
+        self.trigger_new(&new).await
+    }
+
+    pub(super) async fn trigger_new(&self, new: &NewSync) -> SyncId {
+        self.trigger_of(new, None).await
+    }
+
+    /// The same, applying the plan of a dry run.
+    pub(super) async fn trigger_of(&self, new: &NewSync, plan: Option<SyncId>) -> SyncId {
+        let mut tx = self.store.begin_write().await.unwrap();
+        let Creation::Created(sync) = syncs::create(&mut tx, &self.tenant, new, Micros::now()).await.unwrap() else {
             panic!("a sync is active already");
         };
+        if let Some(plan) = plan {
+            syncs::apply_plan(&mut tx, &self.tenant, sync.sync_id, plan).await.unwrap();
+        }
         self.queue.enqueue(&mut tx, &Behind::from(&sync)).await.unwrap();
         tx.commit().await.unwrap();
         sync.sync_id
@@ -174,7 +237,7 @@ impl World {
 
     pub(super) async fn control(&self, method: reqwest::Method, path: &str, body: Option<Value>) -> Value {
         let url = format!("{}{path}", self.sandbox.control_url());
-        let mut request = reqwest::Client::new().request(method, url);
+        let mut request = self.http.request(method, url);
         if let Some(body) = body {
             request = request.json(&body);
         }
@@ -185,21 +248,76 @@ impl World {
         serde_json::from_str(&text).unwrap_or(Value::Null)
     }
 
+    /// How often Asset Panda was called so, such as `PUT /collection-records`.
+    pub(super) async fn calls(&self, path: &str) -> u64 {
+        self.counters().await["asset_panda"]["by_path"][path].as_u64().unwrap_or(0)
+    }
+
+    /// A column's id, by the name of the field that is mapped to it.
+    pub(super) fn column(&self, field: SourceField) -> String {
+        self.sandbox.ready().columns[field.display_name()].clone()
+    }
+
+    /// The values of the record of a device with that serial number, by column id.
+    pub(super) async fn values(&self, serial: &str) -> Value {
+        let path = format!("/records?collection_id={}", self.sandbox.ready().collection_id);
+        let all = self.control(reqwest::Method::GET, &path, None).await;
+        let column = self.column(SourceField::SerialNumber);
+        let mut with_it = all["records"].as_array().unwrap().iter().filter(|it| it["values"][&column] == *serial);
+        let record = with_it.next().expect("it has a record");
+        assert!(with_it.next().is_none(), "{serial} is there twice");
+        record["values"].clone()
+    }
+
     pub(super) async fn counters(&self) -> Value {
         self.control(reqwest::Method::GET, "/counters", None).await
     }
 }
 
-async fn connect(store: &Store, tenant: &Tenant, sandbox: &Sandbox, mapped: impl Fn(SourceField) -> bool) -> MappingId {
-    let now = Micros::now();
-    let ready = sandbox.ready();
+/// Every field that has a rule, into the column of its display name; the serial number is the identifier.
+fn spec(ready: &Ready, rule: impl Fn(SourceField) -> Option<WriteRule>) -> MappingSpec {
+    let column = |field: SourceField| ready.columns[field.display_name()].clone();
+    MappingSpec::new(
+        IdentifierPair { source_field: SourceField::SerialNumber, column_id: column(SourceField::SerialNumber) },
+        SourceField::ALL
+            .into_iter()
+            .filter(|field| *field != SourceField::SerialNumber)
+            .filter_map(|field| {
+                Some(Pair {
+                    source_field: field,
+                    column_id: column(field),
+                    write_rule: rule(field)?,
+                    tag_separator: None,
+                    date_format: None,
+                })
+            })
+            .collect(),
+    )
+}
+
+/// Where the two APIs are reached, and when.
+pub(super) struct Ends<'a> {
+    pub(super) kandji_url: &'a str,
+    pub(super) asset_panda_url: &'a str,
+    pub(super) now: Micros,
+}
+
+/// A connection to a sandbox, and a mapping of its collection.
+pub(super) async fn connect(
+    store: &Store,
+    tenant: &Tenant,
+    ready: &Ready,
+    ends: &Ends<'_>,
+    spec: &MappingSpec,
+) -> MappingId {
+    let now = ends.now;
     let connection = NewConnection {
         connection_id: ConnectionId::new(now),
         display_name: "test".into(),
-        kandji_base_url: ready.kandji_url.clone(),
-        kandji_api_url: ready.kandji_url.clone(),
+        kandji_base_url: ends.kandji_url.to_owned(),
+        kandji_api_url: ends.kandji_url.to_owned(),
         kandji_customer: "test".into(),
-        asset_panda_base_url: ready.asset_panda_url.clone(),
+        asset_panda_base_url: ends.asset_panda_url.to_owned(),
         account_id: Some(ready.account_id.clone()),
         module_id: Some(ready.module_id.clone()),
         credentials: Credentials {
@@ -211,21 +329,6 @@ async fn connect(store: &Store, tenant: &Tenant, sandbox: &Sandbox, mapped: impl
         },
         verified: true,
     };
-    let column = |field: SourceField| ready.columns[field.display_name()].clone();
-    let spec = MappingSpec::new(
-        IdentifierPair { source_field: SourceField::SerialNumber, column_id: column(SourceField::SerialNumber) },
-        SourceField::ALL
-            .into_iter()
-            .filter(|field| *field != SourceField::SerialNumber && mapped(*field))
-            .map(|field| Pair {
-                source_field: field,
-                column_id: column(field),
-                write_rule: WriteRule::default_for(field),
-                tag_separator: None,
-                date_format: None,
-            })
-            .collect(),
-    );
     let mapping = NewMapping {
         mapping_id: MappingId::new(now),
         connection_id: connection.connection_id,
@@ -233,12 +336,11 @@ async fn connect(store: &Store, tenant: &Tenant, sandbox: &Sandbox, mapped: impl
         external_entity: "DEVICES".into(),
         collection_id: ready.collection_id.clone(),
         collection_key: ready.collection_id.clone(),
-        spec: serde_json::to_string(&spec).unwrap(),
+        spec: serde_json::to_string(spec).unwrap(),
         state: MappingState::Active,
-        interval: None,
+        columns: None,
+        schedule: Schedule::Manual,
         full_sync_every: Duration::from_secs(7 * 86_400),
-        next_sync_time: None,
-        next_full_time: now.plus(Duration::from_secs(7 * 86_400)),
     };
     let mut tx = store.begin_write().await.unwrap();
     connections::insert(&mut tx, store.keyring().unwrap(), tenant, &connection, now).await.unwrap();

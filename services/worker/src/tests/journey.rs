@@ -282,7 +282,7 @@ async fn first_sync(world: &World) -> pandaport_store::SyncId {
     syncs.last().unwrap().sync_id
 }
 
-async fn wait_until(world: &World, id: pandaport_store::SyncId, reason: WaitReason) {
+pub(super) async fn wait_until(world: &World, id: pandaport_store::SyncId, reason: WaitReason) {
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
     loop {
         let sync = pandaport_store::syncs::get(&world.store, &world.tenant, id).await.unwrap();
@@ -294,7 +294,7 @@ async fn wait_until(world: &World, id: pandaport_store::SyncId, reason: WaitReas
     }
 }
 
-async fn cancel(world: &World, id: pandaport_store::SyncId) {
+pub(super) async fn cancel(world: &World, id: pandaport_store::SyncId) {
     let now = pandaport_store::Micros::now();
     let mut tx = world.store.begin_write().await.unwrap();
     pandaport_store::syncs::cancel(&mut tx, &world.tenant, id, now).await.unwrap();

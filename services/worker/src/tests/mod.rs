@@ -4,8 +4,15 @@
 mod bench;
 mod brake;
 mod clock;
+mod drift;
 mod harness;
+mod histories;
+mod history;
 mod identifiers;
 mod journey;
+mod mapping_changes;
+mod plan_of;
+mod quarantine;
 mod removal;
 mod standing;
+mod write_rules;

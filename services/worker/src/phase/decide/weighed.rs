@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::Deciding;
 use crate::phase::confirm::known_deleted;
+use crate::phase::drift;
 use crate::phase::evidence::OwnLink;
 use crate::phase::removal::is_gone_though_there;
 use crate::plan::Unmark;
@@ -15,6 +16,8 @@ impl Deciding<'_> {
     /// A record that is known to be deleted is made anew only if the brake lets it: the device waits for that. A dry run says
     /// what would be done, and the brake takes it back (rule 14).
     pub(super) fn waits_for_brake(&mut self, row: &UndecidedRow, record_id: &str) -> bool {
+        self.counts.drifted += 1;
+        self.ops.push(drift::deleted(&row.device_id, record_id));
         let [flag, step, weigh] = known_deleted(&row.device_id, record_id);
         if self.run.slice.guard.dry_run {
             self.ops.push(weigh);

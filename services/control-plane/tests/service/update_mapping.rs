@@ -1,0 +1,147 @@
+//! UpdateMapping: what may change, what is checked, and what comes of it.
+
+use pandaport_api::v1 as proto;
+use pandaport_store::mappings::{self, MappingState};
+use pandaport_store::{MappingId, Tenant};
+use tonic::{Code, Status};
+
+use crate::house::{House, pair, refusal};
+
+fn change(mapping: &proto::Mapping, paths: &[&str]) -> proto::UpdateMappingRequest {
+    proto::UpdateMappingRequest {
+        mapping_id: mapping.mapping_id.clone(),
+        mapping: Some(mapping.clone()),
+        update_mask: Some(prost_types::FieldMask { paths: paths.iter().map(|&path| path.to_owned()).collect() }),
+        ..Default::default()
+    }
+}
+
+async fn update(
+    house: &mut House,
+    request: proto::UpdateMappingRequest,
+) -> Result<proto::UpdateMappingResponse, Status> {
+    house.client.update_mapping(request).await.map(tonic::Response::into_inner)
+}
+
+async fn revision(house: &House, mapping: &proto::Mapping) -> i64 {
+    let id = MappingId(mapping.mapping_id.parse().unwrap());
+    mappings::get(&house.store, &Tenant::default(), id).await.unwrap().revision
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_mask_names_changes_and_nothing_else() {
+    let mut house = House::new().await;
+    let (_, mapping, sync) = house.mapped().await;
+    let columns = house.sandbox.ready().columns.clone();
+    let mut wanted = mapping.clone();
+    wanted.display_name = "Macs".into();
+    wanted.fields.push(pair("platform", &columns["Platform"]));
+    wanted.filter = Some(proto::Filter { platforms: vec!["Mac".into()], ..Default::default() });
+    wanted.brake = Some(proto::Brake { max_percent: Some(50), min_count: Some(1) });
+    let request = change(&wanted, &["fields", "filter.platforms", "brake.max_percent"]);
+    let updated = update(&mut house, request).await.unwrap();
+    assert_eq!((updated.warnings, updated.sync), (vec![], None));
+    let updated = updated.mapping.unwrap();
+    assert_eq!(updated.display_name, mapping.display_name, "the mask does not name it");
+    assert_eq!(updated.fields.len(), 2);
+    assert_eq!(updated.fields[1].write_rule(), proto::WriteRule::Trigger);
+    assert_eq!(updated.filter, wanted.filter);
+    assert_eq!(updated.brake, Some(proto::Brake { max_percent: Some(50), min_count: Some(10) }));
+    assert_eq!(updated.last_sync.as_ref().unwrap().sync_id, sync.sync_id);
+    assert_ne!(updated.etag, mapping.etag);
+    assert_eq!(revision(&house, &mapping).await, 2);
+    let request = proto::GetMappingRequest { mapping_id: mapping.mapping_id.clone() };
+    assert_eq!(house.client.get_mapping(request).await.unwrap().into_inner().mapping.unwrap(), updated);
+
+    // A name and a schedule are no new revision, and ask Asset Panda nothing.
+    house.faults(r#"{"asset_panda": {"status_burst": {"status": 503}}}"#);
+    wanted.schedule = Some(proto::Schedule { kind: Some(proto::schedule::Kind::Manual(proto::ManualSchedule {})) });
+    let updated = update(&mut house, change(&wanted, &["display_name", "schedule"])).await.unwrap().mapping.unwrap();
+    assert_eq!((updated.display_name.as_str(), updated.next_sync_time), ("Macs", None));
+    assert_eq!(revision(&house, &mapping).await, 2);
+    let status = update(&mut house, change(&wanted, &["fields"])).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_the_same_as_before_is_no_new_revision() {
+    let mut house = House::new().await;
+    let (_, mapping, _) = house.mapped().await;
+    update(&mut house, change(&mapping, &["fields", "filter", "removal_policy", "brake"])).await.unwrap();
+    assert_eq!(revision(&house, &mapping).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_can_not_change_is_refused_by_its_path_with_the_way_out() {
+    let mut house = House::new().await;
+    let (_, mapping, _) = house.mapped().await;
+    let request = change(&mapping, &["identifier", "fields", "collection_id", "linked_count", "colour"]);
+    let status = update(&mut house, request).await.unwrap_err();
+    let (code, _, violations) = refusal(&status);
+    let expected = [0, 2, 3, 4].map(|at| format!("update_mask.paths[{at}]: "));
+    assert_eq!((code, violations), (Code::InvalidArgument, expected.to_vec()));
+    assert!(status.message().contains("Make a new mapping"), "{}", status.message());
+    let (_, _, violations) = refusal(&update(&mut house, change(&mapping, &[])).await.unwrap_err());
+    assert_eq!(violations, ["update_mask: "]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_is_checked_as_a_new_mapping_is() {
+    let mut house = House::new().await;
+    let (_, mapping, _) = house.mapped().await;
+    let mut wanted = mapping.clone();
+    wanted.fields.push(pair("platform", "no-such-column"));
+    wanted.brake = Some(proto::Brake { max_percent: Some(101), min_count: None });
+    let (code, _, violations) = refusal(&update(&mut house, change(&wanted, &["brake"])).await.unwrap_err());
+    assert_eq!((code, violations), (Code::InvalidArgument, vec!["mapping.brake.max_percent: ".to_owned()]));
+    let (_, _, violations) = refusal(&update(&mut house, change(&wanted, &["fields"])).await.unwrap_err());
+    assert_eq!(violations, ["mapping.fields[1].column_id: COLUMN_UNKNOWN"]);
+    assert_eq!(revision(&house, &mapping).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_etag_that_is_not_the_present_one_is_refused() {
+    let mut house = House::new().await;
+    let (_, mapping, _) = house.mapped().await;
+    let request = proto::UpdateMappingRequest { etag: mapping.etag.clone(), ..change(&mapping, &["display_name"]) };
+    update(&mut house, request.clone()).await.unwrap();
+    let (code, reason, _) = refusal(&update(&mut house, request).await.unwrap_err());
+    assert_eq!((code, reason.as_str()), (Code::Aborted, "ETAG_MISMATCH"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_request_id_changes_once() {
+    let mut house = House::new().await;
+    let (_, mapping, _) = house.mapped().await;
+    let mut wanted = mapping.clone();
+    wanted.display_name = "Once".into();
+    let request = proto::UpdateMappingRequest {
+        etag: mapping.etag.clone(),
+        request_id: "u-1".into(),
+        ..change(&wanted, &["display_name"])
+    };
+    let first = update(&mut house, request.clone()).await.unwrap();
+    assert_eq!(update(&mut house, request).await.unwrap(), first, "though the etag has moved");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_15_a_broken_mapping_that_fits_again_is_active_and_syncs_at_once() {
+    let mut house = House::new().await;
+    let (_, mapping, sync) = house.mapped().await;
+    let cancel = proto::CancelSyncRequest { sync_id: sync.sync_id };
+    house.client.cancel_sync(cancel).await.unwrap();
+    let id = MappingId(mapping.mapping_id.parse().unwrap());
+    let mut tx = house.store.begin_write().await.unwrap();
+    mappings::set_broken(&mut tx, &Tenant::default(), id, "COLUMN_UNKNOWN: gone").await.unwrap();
+    tx.commit().await.unwrap();
+    // Another name says nothing of its fit.
+    let named = update(&mut house, change(&mapping, &["display_name"])).await.unwrap();
+    assert_eq!((named.mapping.unwrap().state(), named.sync), (proto::MappingState::Broken, None));
+    let mended = update(&mut house, change(&mapping, &["fields"])).await.unwrap();
+    let sync = mended.sync.unwrap();
+    assert_eq!((sync.state(), sync.trigger()), (proto::SyncState::Queued, proto::SyncTrigger::Call));
+    let mapping = mended.mapping.unwrap();
+    assert_eq!((mapping.state(), mapping.state_reason.as_str()), (proto::MappingState::Active, ""));
+    assert_eq!(mapping.last_sync.unwrap().sync_id, sync.sync_id);
+    assert_eq!(mappings::get(&house.store, &Tenant::default(), id).await.unwrap().state, MappingState::Active);
+}

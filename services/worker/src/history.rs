@@ -1,0 +1,46 @@
+//! Forgets what is older than the history's retention: what syncs did to devices, then the syncs; alerts that are done
+//! with. In small batches, with pauses, so that no sync waits for the writer. Any number of workers may do it at once.
+
+use std::time::Duration;
+
+use pandaport_store::{StoreError, history};
+use tokio_util::sync::CancellationToken;
+
+use crate::Deps;
+
+/// How often it is looked for.
+const EVERY: Duration = Duration::from_secs(60);
+/// Rows dropped in one transaction.
+const AT_ONCE: u32 = 500;
+/// Between two batches.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Looks every minute until `shutdown`.
+pub(crate) async fn run(deps: Deps, shutdown: CancellationToken) {
+    while shutdown.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
+        if let Some(Err(error)) = shutdown.run_until_cancelled(prune(&deps)).await {
+            tracing::warn!(%error, "old history could not be dropped; it is tried again in a minute");
+        }
+    }
+}
+
+/// Drops all that is too old now.
+pub(crate) async fn prune(deps: &Deps) -> Result<(), StoreError> {
+    let before = deps.now().minus(deps.settings.history_retention);
+    let mut syncs = 0;
+    loop {
+        let pruned = history::prune(&deps.store, before, AT_ONCE).await?;
+        if pruned.is_nothing() {
+            break;
+        }
+        syncs += pruned.syncs;
+        tokio::time::sleep(PAUSE).await;
+    }
+    while history::prune_alerts(&deps.store, before, AT_ONCE).await? > 0 {
+        tokio::time::sleep(PAUSE).await;
+    }
+    if syncs > 0 {
+        tracing::info!(syncs, "syncs that ended before {before} are forgotten");
+    }
+    Ok(())
+}

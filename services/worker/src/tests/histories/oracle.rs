@@ -1,0 +1,323 @@
+//! What must be true after every sync, written from the rules of a sync (DESIGN section 4) and from nothing else: it sees
+//! the two sides, the rows that were sent and what the control plane tells; it never asks the code how it decides.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use pandaport_store::devices::{Device as Known, DeviceState};
+use pandaport_store::records::{RecordOutcome, SyncRecord};
+use pandaport_store::syncs::{Counts, Sync as SyncRow, SyncState};
+
+use super::devices;
+use super::fleet::{Cells, DEVICE_ID, Device, SERIAL, cell, key};
+use super::history::Setup;
+use super::ledger::{Kind, Ledger, Records};
+use super::minimal;
+
+/// A sync that ended, and everything around it.
+pub(super) struct Seen<'a> {
+    pub(super) setup: &'a Setup,
+    pub(super) sync: &'a SyncRow,
+    pub(super) outcomes: &'a [SyncRecord],
+    /// What was known of the devices before and after.
+    pub(super) before: &'a BTreeMap<String, Known>,
+    pub(super) after: &'a BTreeMap<String, Known>,
+    /// The collection before; the ledger has it as it is now.
+    pub(super) collection: &'a Records,
+    pub(super) ledger: &'a Ledger,
+    /// Calls to Kandji and to Asset Panda.
+    pub(super) calls: [i64; 2],
+    pub(super) fleet: &'a [Device],
+    /// Whether rows with the odd tag are refused.
+    pub(super) refuses: bool,
+    /// Whether nothing happened on either side meanwhile.
+    pub(super) steady: bool,
+    /// Whether nothing was to go wrong.
+    pub(super) calm: bool,
+    /// Whether quarantined devices are sent again.
+    pub(super) retries: bool,
+    pub(super) began: Timestamp,
+    pub(super) now: Timestamp,
+    /// The same by the sandbox's clock.
+    pub(super) millis: u64,
+}
+
+/// When a device was refused, and what it was to hold then.
+pub(super) struct Refusal {
+    pub(super) began: Timestamp,
+    pub(super) now: Timestamp,
+    pub(super) wanted: Cells,
+}
+
+/// What is remembered from sync to sync.
+#[derive(Default)]
+pub(super) struct Oracle {
+    pub(super) refusals: BTreeMap<String, Refusal>,
+    /// The dry run that nothing has happened since.
+    dry_run: Option<(pandaport_store::syncs::Mode, Counts)>,
+    /// Whether after the last sync nothing was left to do, and what it sent all the same.
+    quiet: bool,
+    sent: Option<String>,
+    /// Devices whose doubts are over.
+    settled: BTreeSet<String>,
+}
+
+/// How long a refused device is left alone.
+pub(super) const QUARANTINE: SignedDuration = SignedDuration::from_hours(24);
+
+impl Oracle {
+    /// Something happened on one of the two sides.
+    pub(super) fn something_happened(&mut self) {
+        self.dry_run = None;
+    }
+
+    pub(super) fn judge(&mut self, seen: &Seen<'_>) -> Result<(), String> {
+        let tell = |wrong: String| format!("{wrong}\n{}", seen.told());
+        self.sent = seen.sent_in_vain();
+        self.quiet = false;
+        self.settled.clear();
+        if seen.sync.dry_run {
+            return self.dry_run(seen).map_err(tell);
+        }
+        self.safe(seen).map_err(tell)?;
+        match seen.sync.state {
+            SyncState::Cancelled => {
+                self.dry_run = None;
+                return Ok(());
+            }
+            SyncState::Succeeded | SyncState::CompletedWithRejections => {}
+            _ => return Err(tell("the sync did not come through".into())),
+        }
+        self.counted(seen).map_err(tell)?;
+        self.as_planned(seen).map_err(tell)?;
+        if seen.steady {
+            minimal::check(self, seen).map_err(tell)?;
+            devices::check(self, seen).map_err(tell)?;
+            self.quiet = true;
+        }
+        self.note_refusals(seen);
+        if seen.calm && seen.steady {
+            let sure = |it: &&Device| seen.after.get(&it.id()).is_some_and(|it| it.state == DeviceState::Current);
+            let records = seen.present().filter(sure).filter_map(|it| seen.after[&it.id()].record_id.clone());
+            self.settled = records.collect();
+        }
+        Ok(())
+    }
+
+    /// Idempotence: a second sync sends nothing.
+    pub(super) fn nothing_to_do(&self, first_was_quiet: bool) -> Result<(), String> {
+        match &self.sent {
+            Some(sent) if first_was_quiet => Err(format!("sent although nothing was left to do: {sent}")),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Updates that are confirmed by now.
+    pub(super) fn settle_doubts(&self, ledger: &mut Ledger) {
+        ledger.unsure.retain(|id| !self.settled.contains(id));
+    }
+
+    /// Rule 14: a dry run writes nothing.
+    fn dry_run(&mut self, seen: &Seen<'_>) -> Result<(), String> {
+        if !seen.ledger.rows.is_empty() || (seen.steady && seen.ledger.records != *seen.collection) {
+            return Err("a dry run wrote into Asset Panda".into());
+        }
+        if seen.before != seen.after {
+            return Err(format!("a dry run changed what is known: {:?}, before {:?}", seen.after, seen.before));
+        }
+        let doubtless = seen.ledger.unsure.is_empty() && seen.steady;
+        self.dry_run = doubtless.then_some((seen.sync.mode, seen.sync.counts));
+        Ok(())
+    }
+
+    /// Rule 14: what a dry run tells is what a sync then does.
+    fn as_planned(&mut self, seen: &Seen<'_>) -> Result<(), String> {
+        let Some((mode, plan)) = self.dry_run.take() else { return Ok(()) };
+        let refused = seen.ledger.rows.iter().any(|it| !it.applied);
+        if mode == seen.sync.mode
+            && seen.calm
+            && seen.steady
+            && !refused
+            && !seen.sync.retry_rejected
+            && plan != seen.sync.counts
+        {
+            return Err(format!("a dry run told {plan:?}, the sync did {:?}", seen.sync.counts));
+        }
+        Ok(())
+    }
+
+    /// What may happen at no time, whatever goes wrong.
+    fn safe(&self, seen: &Seen<'_>) -> Result<(), String> {
+        for row in &seen.ledger.rows {
+            match row.kind {
+                Kind::Create if row.applied => {
+                    let serial = cell(&row.sent, SERIAL);
+                    // What is only nearly the same is found where search is not exact.
+                    let is_twin = |other: &str| other == serial || (seen.setup.loose && key(other) == key(serial));
+                    let mut twins = row.others.iter().filter(|(_, cells)| is_twin(cell(cells, SERIAL)));
+                    if let Some((id, _)) = twins.find(|(id, _)| !seen.unseen_by_search(id)) {
+                        return Err(format!("rule 3: {serial} was created although record {id} has it"));
+                    }
+                    let device = cell(&row.sent, DEVICE_ID);
+                    let own = seen.before.get(device).and_then(|it| it.record_id.as_ref());
+                    if let Some(own) = own.filter(|own| row.others.contains_key(*own)) {
+                        return Err(format!("rule 3: device {device} got a second record beside {own}"));
+                    }
+                }
+                Kind::Create => {}
+                Kind::Update => {
+                    let id = row.record_id.as_deref().unwrap_or_default();
+                    let holds =
+                        |known: &BTreeMap<String, Known>| known.values().any(|it| it.record_id.as_deref() == Some(id));
+                    if row.before.is_some() && !holds(seen.before) && !holds(seen.after) {
+                        return Err(format!("record {id} is nobody's, and was written: {:?}", row.sent));
+                    }
+                }
+                Kind::Delete => return Err("a record was deleted".into()),
+            }
+        }
+        let mut holders: BTreeMap<&str, &str> = BTreeMap::new();
+        for (device, known) in seen.after {
+            let Some(record) = &known.record_id else { continue };
+            if let Some(other) = holders.insert(record, device) {
+                return Err(format!("devices {other} and {device} hold one record, {record}"));
+            }
+            let had = seen.before.get(device).and_then(|it| it.record_id.as_ref());
+            if let Some(had) = had.filter(|had| *had != record && seen.ledger.records.contains_key(*had)) {
+                return Err(format!("rule 12: device {device} had record {had}, and took {record}"));
+            }
+            let from = seen.before.iter().find(|(other, it)| *other != device && it.record_id.as_ref() == Some(record));
+            if let Some((from, _)) = from.filter(|_| seen.steady) {
+                let present = seen.present().any(|it| it.id() == **from);
+                let lost = seen.after.get(from).is_some_and(|it| it.state == DeviceState::Rejected);
+                if present && !lost {
+                    return Err(format!("rule 12: device {device} took record {record} from {from}, which is there"));
+                }
+            }
+        }
+        no_twins(seen)
+    }
+
+    fn counted(&self, seen: &Seen<'_>) -> Result<(), String> {
+        let it = &seen.sync.counts;
+        let sum = it.created + it.adopted + it.updated + it.unchanged + it.skipped + it.rejected + it.still_rejected;
+        if it.read != sum {
+            return Err("each device read is to be in exactly one count".into());
+        }
+        let of = |outcome: RecordOutcome| seen.outcomes.iter().filter(|it| it.outcome == outcome).count() as i64;
+        let told =
+            [RecordOutcome::Created, RecordOutcome::Adopted, RecordOutcome::Updated, RecordOutcome::Rejected].map(of);
+        if told != [it.created, it.adopted, it.updated, it.rejected] || of(RecordOutcome::Planned) > 0 {
+            return Err(format!("the records of the sync are not what it counted: {told:?}"));
+        }
+        let rejections = it.rejected + it.still_rejected > 0;
+        if rejections != (seen.sync.state == SyncState::CompletedWithRejections) {
+            return Err("the state does not say whether there were rejections".into());
+        }
+        if let Some(mute) = seen.outcomes.iter().find(|it| {
+            it.outcome == RecordOutcome::Rejected
+                && (it.reason.is_none() || it.message.as_deref().is_none_or(str::is_empty))
+        }) {
+            return Err(format!("a rejection without a reason: {mute:?}"));
+        }
+        if seen.steady && it.read != seen.present().count() as i64 {
+            return Err("not every device was read".into());
+        }
+        if seen.steady {
+            let made = seen.ledger.rows.iter().filter(|it| it.kind == Kind::Create && it.applied).count() as i64;
+            if made != it.created {
+                return Err(format!("{made} records were made"));
+            }
+        }
+        if seen.calm && seen.calls != [seen.sync.calls_kandji, seen.sync.calls_asset_panda] {
+            return Err(format!("{:?} calls were made", seen.calls));
+        }
+        Ok(())
+    }
+
+    fn note_refusals(&mut self, seen: &Seen<'_>) {
+        for it in seen.outcomes.iter().filter(|it| it.outcome == RecordOutcome::Rejected) {
+            self.refusals.remove(&it.device_id);
+            let device = seen.fleet.iter().find(|device| device.id() == it.device_id);
+            if let (Some("REFUSED_BY_ASSET_PANDA"), Some(device)) = (it.reason.as_deref(), device) {
+                let refusal = Refusal { began: seen.began, now: seen.now, wanted: device.wanted() };
+                self.refusals.insert(it.device_id.clone(), refusal);
+            }
+        }
+        let rejected = |id: &String| seen.after.get(id).is_some_and(|it| it.state != DeviceState::Current);
+        self.refusals.retain(|id, _| rejected(id));
+    }
+}
+
+/// Rule 3: two records whose serial number we wrote never have the same one, nor nearly.
+fn no_twins(seen: &Seen<'_>) -> Result<(), String> {
+    let mut written: BTreeMap<String, &str> = BTreeMap::new();
+    for (id, cells) in &seen.ledger.records {
+        let serial = cell(cells, SERIAL);
+        if serial.is_empty() || seen.ledger.is_by_hand(id, SERIAL) {
+            continue;
+        }
+        // What is only nearly the same is found where search is not exact.
+        let serial = if seen.setup.loose { key(serial) } else { serial.to_owned() };
+        if let Some(other) = written.insert(serial.clone(), id) {
+            return Err(format!("rule 3: records {other} and {id} are both {serial}"));
+        }
+    }
+    Ok(())
+}
+
+impl Seen<'_> {
+    pub(super) fn present(&self) -> impl Iterator<Item = &Device> {
+        self.fleet.iter().filter(|it| it.present)
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.sync.mode == pandaport_store::syncs::Mode::Full
+    }
+
+    /// Whether search did not see the record as it is for some of the time.
+    pub(super) fn is_fresh(&self, id: &str) -> bool {
+        let lag = u64::from(self.setup.lag) * 1_000;
+        let took = u64::try_from(self.now.duration_since(self.began).as_millis()).unwrap_or(0);
+        let began = self.millis.saturating_sub(took);
+        lag > 0 && self.ledger.written_at.get(id).is_some_and(|at| at + lag >= began)
+    }
+
+    /// Whether a person changed the serial number in a way that no search of this sync had to see.
+    fn unseen_by_search(&self, id: &str) -> bool {
+        self.ledger.is_by_hand(id, SERIAL) && (!self.steady || self.is_fresh(id))
+    }
+
+    /// Rows that a sync with nothing to do would not send. What is quarantined may be tried again, and refused again.
+    fn sent_in_vain(&self) -> Option<String> {
+        let passengers = |sent: &Cells| sent.keys().all(|it| it == super::fleet::PASSENGER);
+        let row = self.ledger.rows.iter().find(|it| (it.applied || !self.retries) && !passengers(&it.sent))?;
+        Some(format!("{:?} {:?}: {:?}, before {:?}", row.kind, row.record_id, row.sent, row.before))
+    }
+
+    fn told(&self) -> String {
+        let rows: Vec<_> =
+            self.ledger.rows.iter().map(|it| (it.kind, &it.record_id, &it.sent, it.applied, it.unsure)).collect();
+        let known: Vec<_> = self
+            .after
+            .values()
+            .map(|it| (&it.device_id, &it.identifier, &it.record_id, it.state, &it.reason, &it.message))
+            .collect();
+        let fleet: Vec<_> = self.present().map(|it| (it.id(), it.wanted())).collect();
+        format!(
+            "  state {:?} mode {:?} counts {:?} error {:?} {:?}\n  fleet {fleet:?}\n  records {:?}\n  before {:?}\n  rows {rows:?}\n  known {known:?}\n  outcomes {:?}",
+            self.sync.state,
+            self.sync.mode,
+            self.sync.counts,
+            self.sync.error_reason,
+            self.sync.error_message,
+            self.ledger.records,
+            self.collection,
+            self.outcomes.iter().map(|it| (&it.device_id, it.outcome, &it.reason)).collect::<Vec<_>>(),
+        )
+    }
+}
