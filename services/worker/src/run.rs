@@ -117,6 +117,16 @@ impl Run {
             .any(|column| column.id == self.spec.identifier.column_id && column.unique == Some(true))
     }
 
+    /// Puts the sync down until the next unclear create is to be looked up; goes on if that time has come.
+    pub(crate) async fn wait_for_next_look(&self) -> Result<(), Halt> {
+        let now = self.now();
+        match self.store.next_look(self.slice.guard, self.slice.row.mapping_id).await? {
+            // Never longer than for a create that is sent just now: the clock may have been set back meanwhile.
+            Some(until) if until > now => Err(Halt::Settle { until: until.min(self.last_look_time(now)) }),
+            _ => Ok(()),
+        }
+    }
+
     /// When the last look for a create that was sent at this time is due.
     pub(crate) fn last_look_time(&self, sent: Micros) -> Micros {
         self.look_time(sent, self.settle.len().saturating_sub(1)).unwrap_or(sent)

@@ -18,7 +18,7 @@ const SCHEDULE_EVERY: Duration = Duration::from_secs(1);
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// How often a worker says that it is alive.
 const BEAT_EVERY: Duration = Duration::from_secs(10);
-/// How often old answers to mutating calls, and old alerts, are dropped.
+/// How often old answers to mutating calls are dropped.
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
 /// Mappings or syncs handled in one tick.
 const AT_ONCE: u32 = 100;

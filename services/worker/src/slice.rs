@@ -106,13 +106,7 @@ async fn phases(run: &mut Run) -> Result<(), Halt> {
             if !stands_at(Step::Unclear) {
                 return remove::run(run).await;
             }
-            match run.store.next_look(run.slice.guard, run.slice.row.mapping_id).await? {
-                // Never longer than for a create that is sent just now: the clock may have been set back meanwhile.
-                Some(until) if until > run.now() => {
-                    return Err(Halt::Settle { until: until.min(run.last_look_time(run.now())) });
-                }
-                _ => {}
-            }
+            run.wait_for_next_look().await?;
         }
         same = if left == left_before { same + 1 } else { 0 };
         if same == TURNS_WITHOUT_PROGRESS {

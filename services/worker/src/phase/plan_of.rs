@@ -51,10 +51,7 @@ async fn wait_for_unclear(run: &mut Run) -> Result<(), Halt> {
     if !waiting.iter().any(|(step, _)| *step == Step::Unclear as i64) {
         return Ok(());
     }
-    match run.store.next_look(run.slice.guard, run.slice.row.mapping_id).await? {
-        Some(until) if until > run.now() => Err(Halt::Settle { until }),
-        _ => Ok(()),
-    }
+    run.wait_for_next_look().await
 }
 
 async fn keep_records(run: &mut Run) -> Result<(), Halt> {
