@@ -31,7 +31,10 @@ const LEASE_USED_FOR: Duration = Duration::from_secs(30);
 /// When the database does not answer. Whatever was sent and not marked is sent again.
 pub async fn deliver_due(store: &Store, sender: &Sender, now: Micros, stop: &CancellationToken) -> Result<()> {
     let due = alerts::due(store, now, TENANTS).await?;
-    let each = due.into_iter().map(|tenant| of_tenant(store, sender, tenant, now, stop));
+    let began = Instant::now();
+    let each = due
+        .into_iter()
+        .map(|tenant| async move { of_tenant(store, sender, tenant, now.plus(began.elapsed()), stop).await });
     let results: Vec<Result<()>> = futures::stream::iter(each).buffer_unordered(AT_ONCE).collect().await;
     results.into_iter().collect()
 }

@@ -88,6 +88,7 @@ async fn drop_rows(tx: &mut Tx, sync: SyncId, most: u64) -> Result<u64> {
 pub async fn prune_alerts(store: &Store, before: Micros, rows: u32) -> Result<u64> {
     Ok(on_write!(store, pool => sqlx::query(
         "DELETE FROM alerts WHERE alert_id IN (
-             SELECT alert_id FROM alerts WHERE COALESCE(delivered_time, gave_up_time) < $1 LIMIT $2)")
+             SELECT alert_id FROM alerts
+             WHERE create_time < $1 AND COALESCE(delivered_time, gave_up_time) < $1 LIMIT $2)")
         .bind(before).bind(i64::from(rows)).execute(pool).await?.rows_affected()))
 }

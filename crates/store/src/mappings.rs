@@ -135,6 +135,8 @@ pub struct MappingChange {
     pub revision: Option<NewRevision>,
     /// Whether the mapping was found to fit the collection: one that was BROKEN is ACTIVE then.
     pub fits: bool,
+    /// The removal policy marks otherwise from now on: the marks made so far are nobody's to undo.
+    pub forget_marks: bool,
 }
 
 /// What a mapping says from now on.
@@ -245,7 +247,8 @@ pub async fn update(
          next_sync_time = $8, full_sync_every_ms = $9, next_full_time = $10, revision = $11, \
          state = CASE WHEN $12 AND state = 'BROKEN' THEN 'ACTIVE' ELSE state END, \
          state_reason = CASE WHEN $12 THEN '' ELSE state_reason END, \
-         notes = CASE WHEN $12 THEN '[]' ELSE notes END, update_time = $13, version = version + 1 \
+         notes = CASE WHEN $12 THEN '[]' ELSE notes END, \
+         held_digest = CASE WHEN $11 <> revision THEN NULL ELSE held_digest END, update_time = $13, version = version + 1 \
          WHERE mapping_id = $1 AND tenant = $2 AND version = $3 RETURNING ", columns!()))
         .bind(id)
         .bind(tenant)
@@ -268,6 +271,12 @@ pub async fn update(
     };
     if let Some(new) = &change.revision {
         insert_revision(tx, tenant, id, revision, &new.spec, Some(&new.columns), now).await?;
+    }
+    if change.forget_marks {
+        // Marked, or perhaps: see `engine::flag`.
+        on_tx!(&mut *tx, conn => sqlx::query(
+            "UPDATE links SET flags = (flags & ~576) WHERE mapping_id = $1 AND tenant = $2 AND (flags & 576) <> 0")
+            .bind(id).bind(tenant).execute(&mut *conn).await.map(|_| ()))?;
     }
     Ok(mapping)
 }
@@ -355,6 +364,17 @@ pub async fn spec(store: &Store, tenant: &Tenant, id: MappingId, revision: i64) 
     .ok_or_else(|| StoreError::not_found("mapping", id))
 }
 
+/// How many records bear the mark of the removal policy.
+///
+/// # Errors
+/// [`StoreError::Unavailable`].
+pub async fn marked_count(store: &Store, tenant: &Tenant, id: MappingId) -> Result<usize> {
+    let count: i64 = on_read!(store, pool => sqlx::query_scalar::<_, i64>(
+        "SELECT COUNT(*) FROM links WHERE mapping_id = $1 AND tenant = $2 AND (flags & 576) <> 0")
+        .bind(id).bind(tenant).fetch_one(pool).await)?;
+    Ok(usize::try_from(count).unwrap_or_default())
+}
+
 /// How many of the records that it is tied to a mapping has created itself.
 ///
 /// # Errors
@@ -424,11 +444,15 @@ struct NextSync {
 const CLOCKS_DIFFER: Duration = Duration::from_secs(60);
 
 /// Brings forward what a clock that was ahead, and went back, has put off: no next sync is later than its schedule says a
-/// minute from now. Answers how many were.
+/// minute from now, and no next full one than its time. Answers how many syncs were.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`].
 pub async fn bring_forward(tx: &mut Tx, now: Micros) -> Result<u64> {
+    on_tx!(&mut *tx, conn => sqlx::query(
+        "UPDATE mappings SET next_full_time = $1 + full_sync_every_ms * 1000 \
+         WHERE next_full_time > $2 + full_sync_every_ms * 1000")
+        .bind(now).bind(now.plus(CLOCKS_DIFFER)).execute(&mut *conn).await.map(|_| ()))?;
     let waiting = on_tx!(&mut *tx, conn => sqlx::query_as::<_, NextSync>(
         "SELECT mapping_id, interval_ms, cron_expression, cron_time_zone, next_sync_time FROM mappings \
          WHERE next_sync_time > $1 AND state <> 'PAUSED'")

@@ -127,7 +127,7 @@ impl CronSchedule {
     }
 
     fn is_every_hour(&self) -> bool {
-        self.expression.split(' ').nth(1).is_some_and(|hour| hour.starts_with('*'))
+        self.expression.split(' ').nth(1).is_some_and(|hour| matches!(hour, "*" | "*/1"))
     }
 
     /// When a clock in the zone shows this time first, or is set past it.

@@ -35,6 +35,8 @@ pub(crate) const ALERTS_NOT_CONFIGURED: &str = "ALERTS_NOT_CONFIGURED";
 
 /// As a warning: records that are not the import's own are never deleted.
 pub(crate) const ADOPTED_STAY: &str = "ADOPTED_STAY";
+/// As a warning: marks of the policy before are not undone.
+pub(crate) const MARKS_STAY: &str = "MARKS_STAY";
 /// As a warning: the mapping asks for more calls than the budget has.
 pub(crate) const BUDGET: &str = "BUDGET";
 /// No worker is there to take a sync.

@@ -1,7 +1,7 @@
 //! Mappings that are there: change, pause, set going again.
 
 use pandaport_api::v1 as proto;
-use pandaport_import::{Column, MappingSpec};
+use pandaport_import::{Column, MappingSpec, RemovalAction};
 use pandaport_queue::Behind;
 use pandaport_store::mappings::{self, Mapping, MappingChange, MappingState, NewRevision, Revision};
 use pandaport_store::syncs::{self, Creation, Mode, NewSync, Sync, TriggerKind};
@@ -17,6 +17,14 @@ use crate::requests::Repeatable;
 use crate::update_mask::Mask;
 use crate::validate::Violations;
 use crate::{convert, policy_input, reason};
+
+/// What a change of the import comes to.
+#[derive(Default)]
+struct Revised {
+    revision: Option<NewRevision>,
+    warnings: Vec<proto::Warning>,
+    forget_marks: bool,
+}
 
 impl ControlPlane {
     pub(crate) async fn update_mapping(
@@ -60,10 +68,10 @@ impl ControlPlane {
         let Some(spec) = input.spec.clone().filter(|_| violations.is_empty()) else {
             return Err(violations.check().err().unwrap_or_default().into());
         };
-        let (revision, warnings) = if mask.is_about_the_import() {
+        let Revised { revision, warnings, forget_marks } = if mask.is_about_the_import() {
             self.revise(caller, &row, &stored, &input, spec).await?
         } else {
-            (None, Vec::new())
+            Revised::default()
         };
         let spec = revision.as_ref().map_or_else(|| stored.spec.clone(), |new| new.spec.clone());
         let held = self.held(caller, id).await?;
@@ -77,6 +85,7 @@ impl ControlPlane {
             full_sync_every: input.full_sync_every,
             revision,
             fits: mask.is_about_the_import(),
+            forget_marks,
         };
         let mut tx = self.store.begin_write().await?;
         let updated = mappings::update(&mut tx, &caller.tenant, id, row.version, &change, now).await?;
@@ -101,7 +110,7 @@ impl ControlPlane {
         stored: &Revision,
         input: &MappingInput,
         mut spec: MappingSpec,
-    ) -> Result<(Option<NewRevision>, Vec<proto::Warning>)> {
+    ) -> Result<Revised> {
         let before: MappingSpec =
             serde_json::from_str(&stored.spec).map_err(|error| StoreError::corrupt("mapping", error))?;
         let clients = self.upstream.open(&caller.tenant, row.connection_id.0, None).await?;
@@ -119,10 +128,15 @@ impl ControlPlane {
             warnings.extend(self.look_at_kandji(&clients, &spec).await);
         }
         clients.release().await;
+        let forget_marks = marks_otherwise(&before.removal_policy.action, &spec.removal_policy.action);
+        if forget_marks {
+            let marked = mappings::marked_count(&self.store, &caller.tenant, row.mapping_id).await?;
+            warnings.extend((marked > 0).then(|| marks_stay(marked)));
+        }
         let columns = columns_json(&spec, &now)?;
         let moved = stored.columns.as_ref().is_some_and(|stored| *stored != columns);
         let revision = (spec != before || moved).then_some(NewRevision { spec: stored_spec(&spec)?, columns });
-        Ok((revision, warnings))
+        Ok(Revised { revision, warnings, forget_marks })
     }
 
     /// A mapping that was BROKEN has missed syncs: it is not left to wait for its next time.
@@ -166,6 +180,28 @@ impl ControlPlane {
         let row = mappings::resume(&mut tx, &caller.tenant, id, Micros::now()).await?;
         tx.commit().await?;
         Ok(proto::ResumeMappingResponse { mapping: Some(self.describe_mapping(caller, row).await?) })
+    }
+}
+
+/// Whether marks that were made can't be undone any more by the policy there is now.
+fn marks_otherwise(before: &RemovalAction, after: &RemovalAction) -> bool {
+    match (before, after) {
+        (RemovalAction::Mark { column_id: before, .. }, RemovalAction::Mark { column_id: after, .. }) => {
+            before != after
+        }
+        (RemovalAction::Mark { .. }, _) => true,
+        _ => false,
+    }
+}
+
+fn marks_stay(marked: usize) -> proto::Warning {
+    proto::Warning {
+        field: "mapping.removal_policy".to_owned(),
+        reason: reason::MARKS_STAY.to_owned(),
+        message: format!(
+            "{marked} records bear the mark of the policy before, and keep it: it is not undone when their devices come back. \
+             Undo it in Asset Panda where it is not wanted."
+        ),
     }
 }
 

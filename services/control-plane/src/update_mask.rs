@@ -25,7 +25,14 @@ const PARTS: &[Part] = &[
     }),
     ("on_filtered", true, |to, from| to.on_filtered = from.on_filtered),
     ("removal_policy", true, |to, from| to.removal_policy.clone_from(&from.removal_policy)),
-    ("removal_policy.action", true, |to, from| policy(to).action = policy(&mut from.clone()).action),
+    // What belongs to MARK alone goes with it: whoever names another action need not name what no longer applies.
+    ("removal_policy.action", true, |to, from| {
+        let (to, action) = (policy(to), policy(&mut from.clone()).action);
+        if action != i32::from(proto::RemovalAction::Mark) {
+            *to = proto::RemovalPolicy { min_absence: to.min_absence, ..proto::RemovalPolicy::default() };
+        }
+        to.action = action;
+    }),
     ("removal_policy.mark_column_id", true, |to, from| {
         policy(to).mark_column_id = policy(&mut from.clone()).mark_column_id.clone();
     }),

@@ -3,7 +3,7 @@
 
 -- When the first complete read began that a linked device was absent from; unset while it is there.
 -- links.flags has further bits: 16 listed as removed, 32 filtered, 64 marked by the policy, 128 record known to be
--- deleted, 256 gone and left.
+-- deleted, 256 gone and left, 512 a mark was sent and is not confirmed.
 ALTER TABLE links ADD COLUMN absent_since BIGINT;
 -- Those of bits 16 and 32 that hold for a device in a dry run, which leaves the link's own as they are.
 ALTER TABLE dry_run_seen ADD COLUMN flags BIGINT NOT NULL DEFAULT 0;

@@ -209,14 +209,17 @@ impl Store {
         Ok(cancel)
     }
 
-    /// Whether the brake holds anything of this sync.
+    /// Whether the brake holds anything: of this sync and, where it could not read the fleet to its end and so knows nothing
+    /// of removals, those that are held since before.
     ///
     /// # Errors
     /// [`crate::StoreError::Unavailable`].
-    pub async fn holds(&self, guard: Guard) -> Result<bool> {
+    pub async fn holds(&self, guard: Guard, read_complete: bool) -> Result<bool> {
         let (holds,): (bool,) = on_read!(self, pool => sqlx::query_as(
-            "SELECT EXISTS (SELECT 1 FROM brake_items WHERE sync_id = $1 AND step IN (2, 5))")
-            .bind(guard.sync_id).fetch_one(pool).await)?;
+            "SELECT EXISTS (SELECT 1 FROM brake_items WHERE sync_id = $1 AND step IN (2, 5))
+                 OR (NOT $2 AND EXISTS (SELECT 1 FROM held_changes h JOIN syncs s ON s.mapping_id = h.mapping_id
+                                        WHERE s.sync_id = $1 AND h.kind = 'REMOVAL'))")
+            .bind(guard.sync_id).bind(read_complete).fetch_one(pool).await)?;
         Ok(holds)
     }
 }

@@ -82,18 +82,21 @@ struct HolderRow {
 }
 
 impl Store {
-    /// The next devices to decide on.
+    /// The next devices to decide on. A dry run notes how they stand beside their links, which it may not touch.
     ///
     /// # Errors
     /// [`crate::StoreError::Unavailable`].
     pub async fn next_undecided(&self, slice: &Slice, limit: i64) -> Result<Vec<UndecidedRow>> {
         Ok(on_read!(self, pool => sqlx::query_as(
             "SELECT r.device_id, r.identifier, r.identifier_key, r.serial_number, r.fingerprint, r.last_enrollment,
-                    r.last_check_in, r.wanted, r.found, COALESCE(l.flags, 0) AS flags, l.passenger_time, v.record_id,
+                    r.last_check_in, r.wanted, r.found, l.passenger_time, v.record_id,
+                    CASE WHEN d.device_id IS NULL THEN COALESCE(l.flags, 0)
+                         ELSE (COALESCE(l.flags, 0) & ~48) | d.flags END AS flags,
                     v.cells, v.revision, v.forms, v.confirmed_time
              FROM sync_records r
              LEFT JOIN links l ON l.mapping_id = r.mapping_id AND l.device_id = r.device_id
              LEFT JOIN link_values v ON v.link_id = l.link_id
+             LEFT JOIN dry_run_seen d ON d.sync_id = r.sync_id AND d.device_id = r.device_id
              WHERE r.sync_id = $1 AND r.step = 1 ORDER BY r.device_id LIMIT $2")
             .bind(slice.guard.sync_id).bind(limit).fetch_all(pool).await)?)
     }

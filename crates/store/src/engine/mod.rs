@@ -59,6 +59,8 @@ pub mod flag {
     pub const MISSING: i64 = 128;
     /// Gone, and left as it is: the policy deletes only records that we created, and it has been listed (rule 10).
     pub const LEFT: i64 = 256;
+    /// A mark was sent and is not confirmed: it may stand in the record (rule 10).
+    pub const MARKING: i64 = 512;
 
     /// What READ keeps current, and nobody else touches.
     pub const OF_READ: i64 = REMOVED | FILTERED;

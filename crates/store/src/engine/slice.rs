@@ -292,10 +292,14 @@ impl Store {
 }
 
 /// What the mapping keeps of a sync that ended: counts of its links are taken anew, so that they can't drift. That a sync
-/// of an earlier revision broke says nothing of a mapping that was put right since.
+/// of an earlier revision broke says nothing of a mapping that was put right since: it gets the sync that it could not have
+/// while that one was active.
 const TELL_MAPPING: &str = "
     UPDATE mappings SET
         last_sync_id = $1,
+        next_sync_time = CASE WHEN $4 IS NOT NULL AND state = 'ACTIVE'
+                                   AND revision <> (SELECT revision FROM syncs WHERE sync_id = $1)
+                              THEN $2 ELSE next_sync_time END,
         last_success_time = CASE WHEN $3 AND (SELECT state FROM syncs WHERE sync_id = $1) <> 'HELD'
                                  THEN $2 ELSE last_success_time END,
         next_full_time = CASE WHEN $5 AND (SELECT mode FROM syncs WHERE sync_id = $1) = 'FULL'

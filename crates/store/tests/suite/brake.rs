@@ -44,7 +44,7 @@ async fn rule_11_what_is_held_belongs_to_the_mapping_under_a_digest(#[case] data
     let slice = begin(&site, &mapping, after(0)).await;
     weigh(&site, &slice, HeldKind::Removal, &["a", "b"], true).await;
     weigh(&site, &slice, HeldKind::Deleted, &["c"], true).await;
-    assert!(site.store.holds(slice.guard).await.unwrap());
+    assert!(site.store.holds(slice.guard, true).await.unwrap());
     end(&site, &slice, true, after(10)).await;
     let first = held().await.unwrap();
     assert_eq!((first.removals, first.deleted, first.clears, first.sample.len()), (2, 1, 0, 1));
@@ -74,7 +74,7 @@ async fn rule_11_what_is_held_belongs_to_the_mapping_under_a_digest(#[case] data
     // What is let through is not held.
     let slice = begin(&site, &mapping, after(80)).await;
     weigh(&site, &slice, HeldKind::Removal, &["d"], false).await;
-    assert!(!site.store.holds(slice.guard).await.unwrap());
+    assert!(!site.store.holds(slice.guard, true).await.unwrap());
     end(&site, &slice, true, after(90)).await;
     assert_eq!(held().await, None);
 }

@@ -161,6 +161,7 @@ async fn an_update_needs_the_version_it_was_made_for_and_makes_a_revision_only_i
         full_sync_every: Duration::from_secs(3600),
         revision,
         fits: true,
+        forget_marks: false,
     };
     let mut tx = site.store.begin_write().await.unwrap();
     mappings::set_broken(&mut tx, &site.tenant, id, "COLUMN_UNKNOWN").await.unwrap();

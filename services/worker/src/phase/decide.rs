@@ -231,7 +231,7 @@ impl<'a> Deciding<'a> {
             baseline: self.orders.align(old.revision, self.cells, parse("link", &old.cells)?),
             forms: parse("link", &old.forms)?,
             dirty: old.flags & flag::DIRTY != 0,
-            marked: old.flags & flag::MARKED != 0,
+            marked: old.flags & (flag::MARKED | flag::MARKING) != 0,
         }))
     }
 
@@ -292,6 +292,11 @@ impl<'a> Deciding<'a> {
         let forms_before = link.map(|it| it.forms.clone()).unwrap_or_default();
         match decision {
             Decision::Reject { reason, message } => self.reject(row, reason, message),
+            // It would be deleted in turn (rule 10): its record was deleted by hand before the policy came to it.
+            Decision::Create { .. } if self.is_deleted_by_policy(row) => {
+                self.counts.skipped += 1;
+                self.done(row, "SKIPPED", None, None);
+            }
             Decision::Create { row: changes } => {
                 let baseline = Baseline::default().confirmed(&wanted.cells, &changes, &[]);
                 let listed = listed(&changes, &[], None);

@@ -34,7 +34,7 @@ impl OwnLink {
             baseline: orders.align(revision, cells, parse("link", values)?),
             forms: parse("link", forms)?,
             dirty: row.flags & flag::DIRTY != 0,
-            marked: row.flags & flag::MARKED != 0,
+            marked: row.flags & (flag::MARKED | flag::MARKING) != 0,
         }))
     }
 

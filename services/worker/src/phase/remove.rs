@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use pandaport_asset_panda::{Batch, RecordChange, RowResult, ScopedClient};
 use pandaport_import::RemovalAction;
 use pandaport_outbound::{Effect, ErrorKind, SendError};
-use pandaport_store::engine::{CountDeltas, ItemStep, Op, RemovalRow};
+use pandaport_store::engine::{CountDeltas, ItemStep, Op, RemovalRow, flag};
 use tokio::task::JoinSet;
 
 use super::apply::{IN_FLIGHT, ROWS, keep_first};
@@ -79,6 +79,10 @@ async fn send(run: &mut Run) -> Result<(), Halt> {
         }
         let sent = |row: &RemovalRow| Op::Weighed { item: item(&row.device_id), step: ItemStep::Sent, attempts: 1 };
         ops.extend(next.iter().flatten().map(sent));
+        // Whatever ends the sync before it is confirmed: should the device come back, this is remembered in its link.
+        let doubt = if action == RemovalAction::Delete { flag::DIRTY } else { flag::MARKING };
+        let doubted = |row: &RemovalRow| Op::Flag { device_id: row.device_id.clone(), set: doubt, clear: 0 };
+        ops.extend(next.iter().flatten().map(doubted));
         if let Err(halt) = run.commit(&ops, counts).await {
             // Marked as sent, and not sent: the next slice sends them.
             keep_first(&mut stopped, halt)?;

@@ -80,6 +80,9 @@ impl<'a> Removed<'a> {
         };
         for row in rows {
             self.again(row, attempts);
+            if error.effect != Effect::Unclear {
+                self.not_applied(row);
+            }
         }
         if !is_refusal(error) {
             self.halt.get_or_insert(Halt::from_call(Api::AssetPanda, error));
@@ -92,7 +95,10 @@ impl<'a> Removed<'a> {
             // Rule 13: only the record's own GET says that it is gone.
             RowResult::Refused { message } => {
                 match self.run.asset_panda.record(&self.run.slice.row.collection_id, &row.record_id).await {
-                    Ok(Some(_)) => self.refused(row, message),
+                    Ok(Some(_)) => {
+                        self.not_applied(row);
+                        self.refused(row, message);
+                    }
                     Ok(None) => self.gone(row),
                     Err(error) => {
                         self.again(row, 0);
@@ -115,6 +121,13 @@ impl<'a> Removed<'a> {
         row.attempts >= MOST_ATTEMPTS && self.run.has_answered()
     }
 
+    /// Nothing of it was done, and no earlier attempt may have done it: the record bears no mark of ours.
+    fn not_applied(&mut self, row: &RemovalRow) {
+        if row.attempts == 0 {
+            self.ops.push(Op::Flag { device_id: row.device_id.clone(), set: 0, clear: flag::MARKING });
+        }
+    }
+
     fn again(&mut self, row: &RemovalRow, attempts: i64) {
         self.ops.push(Op::Weighed { item: item(&row.device_id), step: ItemStep::Free, attempts });
     }
@@ -126,7 +139,11 @@ impl<'a> Removed<'a> {
         self.ops.push(match self.run.spec.removal_policy.action {
             RemovalAction::Delete => without_record(row),
             // What a device that is there was rejected for still stands.
-            _ => Op::Flag { device_id, set: flag::MARKED, clear: if row.present { 0 } else { flag::QUARANTINED } },
+            _ => Op::Flag {
+                device_id,
+                set: flag::MARKED,
+                clear: flag::MARKING | if row.present { 0 } else { flag::QUARANTINED },
+            },
         });
     }
 

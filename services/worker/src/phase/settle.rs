@@ -142,7 +142,8 @@ impl Settling<'_> {
             device_id: &intent.device_id,
             serial_number: intent.serial_number.as_deref(),
             identifier: &intent.identifier,
-            created: true,
+            // Only what shows our values, or was confirmed, is surely ours: the removal policy may delete that (rule 10).
+            created: same || intent.applied,
             seen: intent.step.is_some(),
         };
         let mut link = confirmed_link(self.run, &payload, of, record_id.clone());

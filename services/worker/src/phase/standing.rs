@@ -28,7 +28,8 @@ pub(super) fn is_to_be_decided_on(flags: i64, standing: i64, action: &RemovalAct
         RemovalAction::Delete => flag::LEFT,
         RemovalAction::Leave => 0,
     };
-    let news = flag::DIRTY | flag::REJECTED | flag::FILTERED | flag::MARKED | flag::MISSING | flag::LEFT;
+    let news =
+        flag::DIRTY | flag::REJECTED | flag::FILTERED | flag::MARKED | flag::MARKING | flag::MISSING | flag::LEFT;
     flags & news & !settled != 0
 }
 

@@ -30,6 +30,7 @@ async fn change(world: &World, columns: &str, edit: impl FnOnce(&mut MappingSpec
         full_sync_every: Duration::from_secs(86_400),
         revision: Some(revision),
         fits: true,
+        forget_marks: false,
     };
     let mut tx = world.store.begin_write().await.unwrap();
     let id = world.mapping_id;

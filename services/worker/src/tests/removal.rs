@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use pandaport_import::{MappingSpec, RemovalAction, RemovalPolicy};
 use pandaport_store::records::{RecordOutcome, SyncRecord};
-use pandaport_store::syncs::{Mode, Sync, SyncState};
+use pandaport_store::syncs::{Mode, Sync, SyncState, WaitReason};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::harness::World;
-use super::journey::{calls, faults, records_by_serial, succeeded};
+use super::journey::{calls, cancel, faults, records_by_serial, succeeded, wait_until};
 
 /// A fleet of that size, none of it listed as removed, imported.
 pub(super) async fn imported(devices: u32) -> World {
@@ -255,6 +255,26 @@ async fn rule_10_lost_answers_of_removals_end_right() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rule_10_a_mark_whose_answer_was_lost_with_its_sync_is_undone_when_the_device_comes_back() {
+    let world = imported(4).await;
+    mark(&world, None, Duration::ZERO).await;
+    let gone = leave(&world, 1..2).await;
+    world.sync(Mode::Incremental).await;
+    faults(&world, json!({"lost_answer": {"on": "update"}})).await;
+    let id = world.trigger(Mode::Incremental, false).await;
+    wait_until(&world, id, WaitReason::Outage).await;
+    cancel(&world, id).await;
+    assert_eq!(status(&world, &gone[0]).await, json!("Gone"), "it was applied");
+    faults(&world, json!({})).await;
+    come_back(&world, &gone).await;
+    let sync = world.sync(Mode::Incremental).await;
+    succeeded(&sync);
+    assert_eq!((sync.counts.updated, sync.counts.unchanged), (1, 3), "{sync:?}");
+    assert_eq!(status(&world, &gone[0]).await.as_str().unwrap_or(""), "");
+    assert_eq!(world.sync(Mode::Incremental).await.counts.unchanged, 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rule_10_a_record_that_refuses_its_mark_is_rejected_and_not_asked_again_at_once() {
     let world = imported(5).await;
     mark(&world, None, Duration::ZERO).await;
@@ -369,6 +389,22 @@ async fn rule_14_a_dry_run_tells_of_removals_and_does_none() {
     }
     assert_eq!(records_by_serial(&world).await, before);
     assert_eq!(world.sync(Mode::Incremental).await.counts.removed, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_14_a_dry_run_tells_that_a_mark_is_undone_as_the_sync_then_does() {
+    let world = imported(3).await;
+    mark(&world, None, Duration::ZERO).await;
+    let device = world.fleet().await[0].clone();
+    world.edit(&device["device_id"], json!({"is_removed": true})).await;
+    assert_eq!(world.sync(Mode::Incremental).await.counts.removed, 1);
+    world.edit(&device["device_id"], json!({"is_removed": false})).await;
+    let plan = world.trigger(Mode::Incremental, true).await;
+    let plan = world.ended(plan).await;
+    let shown = with_outcome(&world, &plan, RecordOutcome::Updated).await;
+    assert!(shown[0].changes.as_ref().unwrap().contains("Gone"), "{shown:?}");
+    let sync = world.sync(Mode::Incremental).await;
+    assert_eq!(with_outcome(&world, &sync, RecordOutcome::Updated).await[0].changes, shown[0].changes);
 }
 
 #[tokio::test(flavor = "multi_thread")]

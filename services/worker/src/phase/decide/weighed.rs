@@ -1,7 +1,7 @@
 //! What DECIDE leaves for the brake to weigh, and what the removal policy has it undo (rules 10, 11).
 
 use pandaport_import::{Change, RemovalAction};
-use pandaport_store::engine::{Item, Op, UndecidedRow};
+use pandaport_store::engine::{Item, Op, UndecidedRow, flag};
 use pandaport_store::held::HeldKind;
 use serde_json::Value;
 
@@ -25,6 +25,11 @@ impl Deciding<'_> {
         }
         self.ops.extend([flag, step, weigh]);
         true
+    }
+
+    /// Whether the policy would delete what is created for this device.
+    pub(super) fn is_deleted_by_policy(&self, row: &UndecidedRow) -> bool {
+        self.run.spec.removal_policy.action == RemovalAction::Delete && row.flags & flag::REMOVED != 0
     }
 
     /// Set for a device whose record is marked and that does not count as gone any more.
