@@ -194,6 +194,7 @@ impl<'a> Stage<'a> {
                 }
             };
             self.wire.at_work(false);
+            let end = end.filter(|_| !self.wire.has_ended());
             let pause = match end {
                 Some(SliceEnd::Done) => break,
                 Some(SliceEnd::Again(pause)) => pause,

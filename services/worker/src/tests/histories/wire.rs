@@ -10,6 +10,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
+use futures::FutureExt as _;
 use jiff::Timestamp;
 use pandaport_sandbox::Ready;
 use serde_json::Value;
@@ -147,6 +148,15 @@ impl Wire {
     /// Ready when the process is to end.
     pub(super) async fn struck(&self) {
         self.shared.struck.notified().await;
+    }
+
+    /// Whether the process has ended, also where its slice came to its end before anybody heard of that.
+    pub(super) fn has_ended(&self) -> bool {
+        let ended = self.traffic().ended;
+        if ended {
+            let _ = self.shared.struck.notified().now_or_never();
+        }
+        ended
     }
 
     /// Another process takes the ended one's place, once the server is done with what that one sent.
