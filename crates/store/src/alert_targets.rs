@@ -134,6 +134,9 @@ pub async fn configure(
     Ok(target)
 }
 
+/// How far the clocks of two processes may differ.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(60);
+
 /// Takes the right to deliver a tenant's alerts for so long; `None`: another process has it, or alerts are off.
 ///
 /// # Errors
@@ -142,11 +145,11 @@ pub async fn take_lease(store: &Store, tenant: &Tenant, length: Duration, now: M
     let until = now.plus(length);
     let keyring = store.keyring()?;
     let mut tx = store.begin_write().await?;
-    // A lease that would last longer than any is one of a clock that was ahead.
+    // A lease that would last longer than any, though clocks differ a little, is one of a clock that was ahead.
     let taken = on_tx!(&mut tx, conn => sqlx::query_as::<_, (String, Vec<u8>)>(
         "UPDATE alert_targets SET lease_until = $3 \
-         WHERE tenant = $1 AND enabled AND (lease_until <= $2 OR lease_until > $3) RETURNING url, secret")
-        .bind(tenant).bind(now).bind(until).fetch_optional(conn).await)?;
+         WHERE tenant = $1 AND enabled AND (lease_until <= $2 OR lease_until > $4) RETURNING url, secret")
+        .bind(tenant).bind(now).bind(until).bind(until.plus(CLOCKS_DIFFER)).fetch_optional(conn).await)?;
     if taken.is_none() {
         // One that was written just as alerts were turned off would wait for ever.
         let off = on_tx!(&mut tx, conn => sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM alert_targets WHERE tenant = $1 AND enabled")
