@@ -6,9 +6,22 @@
 use serde::Serialize;
 
 use crate::dialect::{on_read, on_tx};
-use crate::health::Health;
 use crate::text::text_enum;
 use crate::{AlertId, MappingId, Micros, Result, Store, SyncId, Tenant, Tx};
+
+text_enum! {
+    /// How a mapping stands. Of several that are true, the one that is named last counts.
+    pub enum Health {
+        /// Its last sync did everything.
+        Healthy = "HEALTHY",
+        /// Its last sync did everything but for devices that are rejected.
+        Rejections = "REJECTIONS",
+        /// Its last sync did everything but what the brake holds.
+        Held = "HELD",
+        /// Its last sync failed, it is BROKEN, or an API has been out for long.
+        Failing = "FAILING",
+    }
+}
 
 text_enum! {
     /// What an alert tells of.

@@ -6,10 +6,9 @@
 
 use std::time::Duration;
 
-use crate::alerts::{self, AlertKind, Body, Counts};
+use crate::alerts::{self, AlertKind, Body, Counts, Health};
 use crate::dialect::on_tx;
 use crate::engine::{Ending, Wait};
-use crate::text::text_enum;
 use crate::{MappingId, Micros, Result, SyncId, Tenant, Tx};
 
 /// How long an API must be out before the mapping counts as failing. Its sync goes on trying for much longer.
@@ -17,20 +16,6 @@ pub const OUTAGE_TOLERATED: Duration = Duration::from_secs(3600);
 
 /// Reasons of a sync that failed because what somebody asked for no longer fits: nothing is wrong with its mapping.
 const ASKED_FOR_TOO_LATE: [&str; 2] = ["PLAN_MOVED", "HELD_MOVED"];
-
-text_enum! {
-    /// How a mapping stands. Of several that are true, the one that is named last counts.
-    pub enum Health {
-        /// Its last sync did everything.
-        Healthy = "HEALTHY",
-        /// Its last sync did everything but for devices that are rejected.
-        Rejections = "REJECTIONS",
-        /// Its last sync did everything but what the brake holds.
-        Held = "HELD",
-        /// Its last sync failed, it is BROKEN, or an API has been out for long.
-        Failing = "FAILING",
-    }
-}
 
 /// What the end of a sync says of its mapping; `None`: nothing, all stays as it was. `rejected` are the devices that the
 /// sync rejected or found still rejected.

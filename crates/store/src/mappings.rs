@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::alerts::Health;
 use crate::dialect::{on_read, on_tx};
-use crate::health::Health;
 use crate::syncs::{self, Creation, Mode, NewSync, TriggerKind};
 use crate::text::text_enum;
 use crate::{

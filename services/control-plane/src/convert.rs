@@ -20,7 +20,7 @@ pub(crate) use device::{device, stored_device_state};
 pub(crate) use held::held;
 pub(crate) use mapping::{mapping, write_rule};
 pub(crate) use record::{cell, record, stored_record_outcome};
-pub(crate) use sync::{stored_sync_state, sync};
+pub(crate) use sync::{stored_sync_mode, stored_sync_state, sync};
 
 pub(crate) fn time(micros: Micros) -> prost_types::Timestamp {
     let time = micros.timestamp();

@@ -10,7 +10,6 @@ use pandaport_store::{Micros, SyncId, Tx};
 use crate::control_plane::{Caller, ControlPlane};
 use crate::errors::{CallError, Result};
 use crate::requests::Repeatable;
-use crate::syncs::sync_mode;
 use crate::validate::Violations;
 use crate::{convert, reason};
 
@@ -92,7 +91,7 @@ impl Asked {
     fn fits(self, plan: &Sync) -> Result<()> {
         let mut violations = Violations::default();
         let says = !matches!(self.mode, None | Some(proto::SyncMode::Unspecified));
-        if says && sync_mode(self.mode) != plan.mode {
+        if says && convert::stored_sync_mode(self.mode) != plan.mode {
             let right = match plan.mode {
                 Mode::Full => "FULL",
                 Mode::Incremental => "INCREMENTAL",

@@ -6,7 +6,7 @@ use pandaport_api::v1 as proto;
 use pandaport_queue::Behind;
 use pandaport_store::connections::{self, ConnectionState};
 use pandaport_store::mappings::{self, Mapping};
-use pandaport_store::syncs::{self, Creation, Mode, NewSync, Sync, SyncFilter, SyncState, TriggerKind};
+use pandaport_store::syncs::{self, Creation, NewSync, Sync, SyncFilter, SyncState, TriggerKind};
 use pandaport_store::{MappingId, Micros, SyncId, Tx, workers};
 
 use crate::control_plane::{Caller, ControlPlane};
@@ -41,7 +41,7 @@ impl ControlPlane {
 
         let wanted = NewSync {
             mapping_id,
-            mode: sync_mode(mode),
+            mode: convert::stored_sync_mode(mode),
             dry_run: request.dry_run,
             retry_rejected: request.retry_rejected,
             trigger_kind: TriggerKind::Call,
@@ -223,13 +223,6 @@ pub(crate) fn sync_id(text: &str) -> Result<SyncId> {
     let id = SyncId(violations.id("sync_id", text));
     violations.check()?;
     Ok(id)
-}
-
-pub(crate) fn sync_mode(mode: Option<proto::SyncMode>) -> Mode {
-    match mode {
-        Some(proto::SyncMode::Full) => Mode::Full,
-        _ => Mode::Incremental,
-    }
 }
 
 fn wait_for_worker(row: &Sync, workers: usize, now: Micros) -> Option<proto::SyncWait> {

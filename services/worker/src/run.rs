@@ -1,7 +1,7 @@
 //! What the phases of one slice share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use pandaport_asset_panda::ScopedClient;
@@ -37,6 +37,8 @@ pub(crate) struct Run {
     pub(crate) got_on: bool,
     /// Whether an API gave a good answer in this slice: an outage before that is over.
     pub(crate) answered: AtomicBool,
+    /// What Asset Panda refused in this slice.
+    pub(crate) refusals: Refusals,
 }
 
 impl Run {
@@ -135,5 +137,24 @@ impl Run {
     /// When a look `looks` times after sending is due (rule 3); `None` past the last.
     pub(crate) fn look_time(&self, sent: Micros, looks: usize) -> Option<Micros> {
         self.settle.get(looks).map(|after| sent.plus(self.http_timeout).plus(*after))
+    }
+}
+
+/// What Asset Panda refused in a slice, and whether the columns were seen to be the reason.
+#[derive(Debug, Default)]
+pub(crate) struct Refusals {
+    count: AtomicU64,
+    unfit: AtomicBool,
+}
+
+impl Refusals {
+    /// Counts one more: whether the columns are to be read again for it.
+    pub(crate) fn wants_a_look(&self) -> bool {
+        let nth = self.count.fetch_add(1, Ordering::Relaxed) + 1;
+        nth.is_power_of_two() || self.unfit.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn looked(&self, columns_fit: bool) {
+        self.unfit.store(!columns_fit, Ordering::Relaxed);
     }
 }

@@ -14,7 +14,7 @@ use crate::deadline::Deadline;
 use crate::halt::{Failure, Halt, outage_pause};
 use crate::phase::{apply, brake, decide, plan_of, read, remove, resolve, schema, settle};
 use crate::plan::parse;
-use crate::run::Run;
+use crate::run::{Refusals, Run};
 
 /// How long before a sync without a job gets a fresh one, over the time its job may take.
 const NEXT_SLICE_MARGIN: Duration = Duration::from_secs(30);
@@ -74,6 +74,7 @@ async fn open(deps: &Deps, slice: Slice, deadline: Arc<Deadline>) -> Result<Run,
         passenger_cap: deps.settings.passenger_cap,
         got_on: false,
         answered: false.into(),
+        refusals: Refusals::default(),
         slice,
     })
 }

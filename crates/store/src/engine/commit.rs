@@ -2,6 +2,7 @@
 
 use super::slice::{Guard, Progress, fenced};
 use super::{Op, Slice, brake, link_rows, record_rows, removal};
+use crate::dialect::on_tx;
 use crate::{Result, Store, Tx};
 
 impl Store {
@@ -20,11 +21,21 @@ impl Store {
 
 pub(super) async fn apply(tx: &mut Tx, slice: &Slice, ops: &[Op]) -> Result<()> {
     for op in ops {
-        if slice.guard.dry_run && touches_more_than_the_sync(op) {
-            continue;
+        match op {
+            Op::MoveLink { from, to } if slice.guard.dry_run => note_move(tx, slice, from, to).await?,
+            op if slice.guard.dry_run && touches_more_than_the_sync(op) => {}
+            op => apply_one(tx, slice, slice.guard, op).await?,
         }
-        apply_one(tx, slice, slice.guard, op).await?;
     }
+    Ok(())
+}
+
+/// A dry run leaves the link where it is, and remembers that its record would be another device's.
+async fn note_move(tx: &mut Tx, slice: &Slice, from: &str, to: &str) -> Result<()> {
+    on_tx!(tx, conn => sqlx::query(
+        "INSERT INTO dry_run_moves (sync_id, device_id, to_device_id, tenant) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (sync_id, device_id) DO NOTHING")
+        .bind(slice.guard.sync_id).bind(from).bind(to).bind(&slice.row.tenant).execute(conn).await.map(|_| ()))?;
     Ok(())
 }
 

@@ -63,22 +63,17 @@ pub struct LinkRow {
 }
 
 /// The device whose link holds a record.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Holder {
     /// Its link.
+    #[sqlx(flatten)]
     pub link: LinkRow,
     /// Whether this sync has seen the device.
     pub present: bool,
     /// Whether this sync rejected it: it lost its identifier to a rival.
     pub rejected: bool,
-}
-
-#[derive(sqlx::FromRow)]
-struct HolderRow {
-    #[sqlx(flatten)]
-    link: LinkRow,
-    present: bool,
-    rejected: bool,
+    /// To whom a dry run has given the link already.
+    pub moved_to: Option<String>,
 }
 
 impl Store {
@@ -121,9 +116,8 @@ impl Store {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let rows: Vec<HolderRow> = on_read!(self, pool => sqlx::query_as(self.sql(sql))
-            .bind(slice.guard.sync_id).bind(slice.row.mapping_id).bind(id_list(ids)).fetch_all(pool).await)?;
-        Ok(rows.into_iter().map(|it| Holder { link: it.link, present: it.present, rejected: it.rejected }).collect())
+        Ok(on_read!(self, pool => sqlx::query_as(self.sql(sql))
+            .bind(slice.guard.sync_id).bind(slice.row.mapping_id).bind(id_list(ids)).fetch_all(pool).await)?)
     }
 }
 
@@ -135,7 +129,9 @@ macro_rules! holders {
                      OR EXISTS (SELECT 1 FROM dry_run_seen d WHERE d.sync_id = $1 AND d.device_id = v.device_id)) AS present,
                     EXISTS (SELECT 1 FROM sync_records r WHERE r.sync_id = $1 AND r.device_id = v.device_id
                             AND r.outcome = 'REJECTED'
-                            AND r.reason IN ('IDENTIFIER_DUPLICATE', 'IDENTIFIER_NEAR_MATCH')) AS rejected
+                            AND r.reason IN ('IDENTIFIER_DUPLICATE', 'IDENTIFIER_NEAR_MATCH')) AS rejected,
+                    (SELECT m.to_device_id FROM dry_run_moves m
+                     WHERE m.sync_id = $1 AND m.device_id = v.device_id) AS moved_to
              FROM link_values v JOIN links l ON l.mapping_id = v.mapping_id AND l.device_id = v.device_id
              WHERE v.mapping_id = $2 AND v.record_id IS NOT NULL AND v.",
             $column,

@@ -101,6 +101,7 @@ impl Store {
         for sql in [
             "DELETE FROM sync_records WHERE sync_id = $1",
             "DELETE FROM brake_items WHERE sync_id = $1",
+            "DELETE FROM dry_run_moves WHERE sync_id = $1",
             "UPDATE syncs SET rehearsing = FALSE WHERE sync_id = $1",
         ] {
             on_tx!(&mut tx, conn => sqlx::query(sql).bind(guard.sync_id).execute(conn).await.map(|_| ()))?;

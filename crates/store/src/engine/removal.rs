@@ -54,7 +54,7 @@ pub struct Conclusion {
     pub changes: Option<String>,
 }
 
-/// `$1` sync, `$2` mapping. A dry run marks the devices it has seen, and how they stand, elsewhere.
+/// `$1` sync, `$2` mapping. A dry run notes the devices it has seen, how they stand, and the links it would move, elsewhere.
 macro_rules! links_of_sync {
     () => {
         "links l JOIN link_values v ON v.link_id = l.link_id
@@ -76,7 +76,8 @@ macro_rules! due {
              AND CASE WHEN ",
             present!(),
             " THEN ((CASE WHEN d.device_id IS NULL THEN l.flags ELSE d.flags END) & $4) <> 0
-              ELSE l.absent_since < $3 AND l.absent_since <= $6 END"
+              ELSE l.absent_since < $3 AND l.absent_since <= $6 END
+             AND NOT EXISTS (SELECT 1 FROM dry_run_moves m WHERE m.sync_id = $1 AND m.device_id = l.device_id)"
         )
     };
 }

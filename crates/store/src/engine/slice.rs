@@ -356,6 +356,7 @@ pub(crate) async fn drop_leftovers(tx: &mut Tx, sync_id: SyncId) -> Result<()> {
         "DELETE FROM kept_records WHERE sync_id = $1",
         "UPDATE syncs SET rehearsing = FALSE WHERE sync_id = $1 AND rehearsing",
         "DELETE FROM dry_run_seen WHERE sync_id = $1",
+        "DELETE FROM dry_run_moves WHERE sync_id = $1",
         "DELETE FROM sync_users WHERE sync_id = $1",
         "DELETE FROM brake_items WHERE sync_id = $1",
         "DELETE FROM approved_changes WHERE sync_id = $1",

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use pandaport_store::alert_targets::{self, Settings};
+use pandaport_store::alerts::Health;
 use pandaport_store::engine::{CountDeltas, Ending, Progress, Slice, Wait};
-use pandaport_store::health::{Health, OUTAGE_TOLERATED};
+use pandaport_store::health::OUTAGE_TOLERATED;
 use pandaport_store::mappings::{self, Mapping};
 use pandaport_store::{Conflict, Micros, StoreError, Tenant, alerts};
 use rstest::rstest;

@@ -2,7 +2,7 @@
 
 use pandaport_api::v1 as proto;
 use pandaport_import::{Filter, Finding, MappingSpec, OnFiltered, Pair, RemovalAction, RemovalPolicy, WriteRule};
-use pandaport_store::health::Health;
+use pandaport_store::alerts::Health;
 use pandaport_store::mappings::{Mapping, MappingState};
 use pandaport_store::{Schedule, StoreError};
 

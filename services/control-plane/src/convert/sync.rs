@@ -103,3 +103,11 @@ mod tests {
         assert_eq!(stored_sync_state(proto::SyncState::Unspecified), None);
     }
 }
+
+/// INCREMENTAL unless the caller says otherwise.
+pub(crate) fn stored_sync_mode(mode: Option<proto::SyncMode>) -> Mode {
+    match mode {
+        Some(proto::SyncMode::Full) => Mode::Full,
+        _ => Mode::Incremental,
+    }
+}

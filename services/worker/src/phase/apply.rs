@@ -4,16 +4,11 @@
 use pandaport_store::engine::{CountDeltas, Op, Step};
 use tokio::task::JoinSet;
 
-use super::batch::{Outgoing, Sent, intent};
+use super::batch::{IN_FLIGHT, Outgoing, ROWS, Sent, intent};
 use super::confirm::{Confirmed, Confirming, not_applied};
 use crate::halt::{Api, Halt};
 use crate::plan::{WritePlan, json, parse};
 use crate::run::Run;
-
-/// Batches in flight at once.
-pub(crate) const IN_FLIGHT: usize = 8;
-/// Rows in a batch: the API's limit.
-pub(super) const ROWS: usize = 5;
 
 pub(crate) async fn run(run: &mut Run) -> Result<(), Halt> {
     let mut sending: JoinSet<Sent> = JoinSet::new();

@@ -9,6 +9,11 @@ use pandaport_store::engine::{Intent, ReadyRow};
 use crate::plan::{IntentPayload, WritePlan, json};
 use crate::run::Run;
 
+/// Batches in flight at once.
+pub(super) const IN_FLIGHT: usize = 8;
+/// Rows in a batch: the API's limit.
+pub(super) const ROWS: usize = 5;
+
 /// Rows that go in one call.
 pub(super) struct Outgoing {
     pub(super) create: bool,

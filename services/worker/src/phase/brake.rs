@@ -6,7 +6,7 @@ use pandaport_store::engine::{BrakeGroup, CountDeltas, HeldRow, Item, ItemStep, 
 use pandaport_store::held::HeldKind;
 use serde_json::Value;
 
-use super::apply::ROWS;
+use super::batch::ROWS;
 use super::{removal, removed};
 use crate::halt::Halt;
 use crate::plan::{WritePlan, json, parse};

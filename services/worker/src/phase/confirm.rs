@@ -9,6 +9,7 @@ use pandaport_store::engine::{CountDeltas, Item, LinkPut, Op, ReadyRow, Rejectio
 use pandaport_store::held::HeldKind;
 
 use super::batch::{Outgoing, Sent, intent};
+use super::schema;
 use crate::halt::{Api, Halt};
 use crate::plan::{IntentPayload, WritePlan, json};
 use crate::run::Run;
@@ -109,7 +110,7 @@ impl<'a> Confirming<'a> {
             RowResult::Unclear { message } if row.attempts >= MOST_ATTEMPTS && self.run.has_answered() => {
                 self.reject(row, create, format!("no usable answer after {} attempts: {message}", row.attempts + 1));
             }
-            result if create => self.created(row, plan, result),
+            result if create => self.created(row, plan, result).await,
             result => self.updated(row, plan, result).await,
         }
     }
@@ -164,7 +165,7 @@ impl<'a> Confirming<'a> {
         self.halt = Some(halt);
     }
 
-    fn created(&mut self, row: &ReadyRow, plan: &WritePlan, result: RowResult) {
+    async fn created(&mut self, row: &ReadyRow, plan: &WritePlan, result: RowResult) {
         let device_id = row.device_id.clone();
         match result {
             RowResult::Done { record_id: Some(record_id) } => {
@@ -189,7 +190,7 @@ impl<'a> Confirming<'a> {
                 self.ops.push(Op::PutIntent(Box::new(intent)));
                 self.ops.push(Op::Step { device_id, step: Step::Unclear });
             }
-            RowResult::Refused { message } => self.reject(row, true, message),
+            RowResult::Refused { message } => self.refused(row, true, message).await,
             RowResult::Unclear { .. } => self.ops.push(Op::Step { device_id, step: Step::Unclear }),
         }
     }
@@ -211,7 +212,7 @@ impl<'a> Confirming<'a> {
                 match self.run.asset_panda.record(&self.run.slice.row.collection_id, &record_id).await {
                     Ok(Some(_)) => {
                         self.ops.extend(not_applied(row, plan));
-                        self.reject(row, false, message);
+                        self.refused(row, false, message).await;
                     }
                     Ok(None) => {
                         self.counts.drifted += 1;
@@ -259,9 +260,20 @@ impl<'a> Confirming<'a> {
         });
     }
 
+    /// Refused for what it holds; or for a column that is gone: then nothing more is sent, and the row is as before.
+    async fn refused(&mut self, row: &ReadyRow, create: bool, message: String) {
+        let Err(halt) = schema::refused(self.run).await else { return self.reject(row, create, message) };
+        let device_id = row.device_id.clone();
+        if create {
+            self.ops.push(Op::DropIntent { device_id: device_id.clone() });
+        }
+        self.ops.push(Op::Unsent { device_id, step: if create { Step::Create } else { Step::Update } });
+        self.halt.get_or_insert(halt);
+    }
+
     fn reject(&mut self, row: &ReadyRow, create: bool, message: String) {
         self.counts.rejected += 1;
-        self.ops.extend(refused(row, create, message, self.run.now()));
+        self.ops.extend(rejected(row, create, message, self.run.now()));
     }
 }
 
@@ -282,7 +294,7 @@ pub(super) fn not_applied(row: &ReadyRow, plan: &WritePlan) -> Option<Op> {
 }
 
 /// What a refusal leaves: the server's words, and a quarantine (rule 5).
-fn refused(row: &ReadyRow, create: bool, message: String, now: Micros) -> Vec<Op> {
+fn rejected(row: &ReadyRow, create: bool, message: String, now: Micros) -> Vec<Op> {
     let reason = pandaport_import::RejectReason::RefusedByAssetPanda.as_str();
     let mut ops = Vec::new();
     if create {

@@ -8,17 +8,17 @@ use pandaport_import::{
 };
 use pandaport_outbound::SendError;
 use pandaport_store::Micros;
-use pandaport_store::engine::{CountDeltas, Holder, LinkPut, LinkRow, Op, Rejection, Step, UndecidedRow, flag};
+use pandaport_store::engine::{CountDeltas, Holder, LinkPut, Op, Rejection, Step, UndecidedRow, flag};
 
 use super::drift;
-use super::evidence::{OwnLink, found_of, may_be_taken_over, read_record, read_records};
-use super::lookup::is_exact;
+use super::evidence::{OwnLink, found_of, read_record, read_records};
 use super::order::Orders;
-use super::plan_of::ShownDevices;
+use super::shown::ShownDevices;
 use crate::halt::{Api, Halt};
-use crate::plan::{Found, FoundSet, WritePlan, json, listed, parse, row_of, unconfirmed, wanted};
+use crate::plan::{Found, FoundSet, WritePlan, json, listed, row_of, unconfirmed, wanted};
 use crate::run::Run;
 
+mod takeover;
 mod weighed;
 
 /// Devices decided on in one transaction.
@@ -60,7 +60,7 @@ struct Deciding<'a> {
     /// Who holds the records that were found, by record id.
     holders: HashMap<String, Holder>,
     /// Links of devices that are gone or lost to a rival, by serial number: re-enrolment (rule 12).
-    by_serial: HashMap<String, LinkRow>,
+    by_serial: HashMap<String, Vec<Holder>>,
     /// Records of links that a FULL sync's look-up did not bring, read by their ids.
     read: HashMap<String, Result<Option<Found>, SendError>>,
     /// What the plan that is applied, if any, has shown (rule 14).
@@ -104,11 +104,7 @@ impl<'a> Deciding<'a> {
             cells,
             orders,
             holders: holders.into_iter().map(|it| (it.link.record_id.clone(), it)).collect(),
-            by_serial: by_serial
-                .into_iter()
-                .filter(|it| may_be_taken_over(run, it))
-                .filter_map(|it| Some((it.link.serial_number.clone()?, it.link)))
-                .collect(),
+            by_serial: takeover::by_serial(by_serial),
             read: read_records(run, cells, missing).await,
             shown: ShownDevices::of(run, rows).await?,
             taken: HashSet::new(),
@@ -203,56 +199,6 @@ impl<'a> Deciding<'a> {
     /// Rule 9: in an INCREMENTAL sync READ has counted those it planned; a FULL one plans every device, and counts here.
     fn passengers_may_go(&self) -> bool {
         self.run.mode == Mode::Incremental || self.run.checkpoint.passengers + self.passengers < self.run.passenger_cap
-    }
-
-    /// A link whose device is gone, or lost its identifier to this one, passes to this one.
-    fn take_over(&mut self, row: &UndecidedRow, found: &FoundSet) -> Result<Option<OwnLink>, Halt> {
-        let run = self.run;
-        let by_record = match found.records.as_slice() {
-            [record] if is_exact(record, row.identifier.as_deref()) => {
-                self.holders.get(&record.record_id).filter(|it| may_be_taken_over(run, it)).map(|it| &it.link)
-            }
-            _ => None,
-        };
-        let by_serial = || row.serial_number.as_ref().and_then(|serial| self.by_serial.get(serial));
-        let Some(old) = by_record.or_else(by_serial).filter(|it| it.device_id != row.device_id).cloned() else {
-            return Ok(None);
-        };
-        if !self.taken.insert(old.record_id.clone()) {
-            return Ok(None);
-        }
-        self.ops.push(Op::MoveLink { from: old.device_id.clone(), to: row.device_id.clone() });
-        if let Some(holder) = self.holders.get(&old.record_id).filter(|it| it.rejected) {
-            self.ops.push(self.lost_to(&holder.link, row));
-        }
-        self.holders.remove(&old.record_id);
-        Ok(Some(OwnLink {
-            record_id: old.record_id,
-            baseline: self.orders.align(old.revision, self.cells, parse("link", &old.cells)?),
-            forms: parse("link", &old.forms)?,
-            dirty: old.flags & flag::DIRTY != 0,
-            marked: old.flags & (flag::MARKED | flag::MARKING) != 0,
-        }))
-    }
-
-    /// The loser's link went to the winner: what is known of the loser is that it was rejected.
-    fn lost_to(&self, loser: &LinkRow, winner: &UndecidedRow) -> Op {
-        Op::RejectLink(Box::new(Rejection {
-            device_id: loser.device_id.clone(),
-            fingerprint: vec![0; 16],
-            last_enrollment: None,
-            last_check_in: None,
-            serial_number: loser.serial_number.clone(),
-            identifier: winner.identifier.clone(),
-            identifier_key: winner.identifier_key.clone(),
-            quarantined: false,
-            reason: RejectReason::IdentifierDuplicate.as_str(),
-            message: format!(
-                "device {} has the same identifier and enrolled later: the record is now its",
-                winner.device_id
-            ),
-            time: self.run.now(),
-        }))
     }
 
     fn records(&self, found: &FoundSet, device_id: &str, link: Option<&OwnLink>) -> Vec<FoundRecord> {

@@ -48,9 +48,11 @@ pub(super) fn found_of(row: &UndecidedRow) -> Result<FoundSet, Halt> {
     row.found.as_deref().map_or(Ok(FoundSet::default()), |text| parse("look-up", text))
 }
 
-/// A link passes on when its device lost its identifier to a rival in this sync, or is absent from a complete read.
-pub(super) fn may_be_taken_over(run: &Run, holder: &Holder) -> bool {
-    holder.rejected || (!holder.present && run.checkpoint.incomplete.is_none())
+/// A link passes on when its device lost its identifier to a rival in this sync, or is absent from a complete read; and
+/// to one device only.
+pub(super) fn may_be_taken_over(run: &Run, holder: &Holder, by: &str) -> bool {
+    let is_free = holder.rejected || (!holder.present && run.checkpoint.incomplete.is_none());
+    is_free && holder.moved_to.as_deref().is_none_or(|to| to == by)
 }
 
 /// Reads records by their ids, several at once.
@@ -63,7 +65,7 @@ pub(super) async fn read_records(
         let record = read_record(run, cells, &id).await;
         (id, record)
     });
-    futures::stream::iter(reads).buffer_unordered(super::apply::IN_FLIGHT).collect().await
+    futures::stream::iter(reads).buffer_unordered(super::batch::IN_FLIGHT).collect().await
 }
 
 pub(super) async fn read_record(run: &Run, cells: &[CellSpec], record_id: &str) -> Result<Option<Found>, SendError> {

@@ -4,6 +4,7 @@ use pandaport_asset_panda::SearchOutcome;
 use pandaport_import::{CellSpec, identifier_key, record_values};
 use pandaport_outbound::ErrorKind;
 
+use super::schema;
 use crate::halt::{Api, Halt};
 use crate::plan::{Found, FoundSet};
 use crate::run::Run;
@@ -32,6 +33,7 @@ pub(crate) async fn look_up(run: &Run, cells: &[CellSpec], identifiers: &[String
                 groups.extend([second, first]);
             }
             Err(error) if error.kind == ErrorKind::Refused => {
+                schema::refused(run).await?;
                 sets.push(FoundSet { refused: Some(error.message), ..FoundSet::default() });
             }
             Err(error) => return Err(Halt::from_call(Api::AssetPanda, &error)),

@@ -4,15 +4,16 @@
 
 use std::collections::BTreeMap;
 
-use pandaport_asset_panda::{Batch, RecordChange, RowResult, ScopedClient};
+use pandaport_asset_panda::{Batch, RecordChange, ScopedClient};
 use pandaport_import::RemovalAction;
 use pandaport_outbound::{Effect, ErrorKind, SendError};
 use pandaport_store::engine::{CountDeltas, ItemStep, Op, RemovalRow, flag};
 use tokio::task::JoinSet;
 
-use super::apply::{IN_FLIGHT, ROWS, keep_first};
+use super::apply::keep_first;
+use super::batch::{IN_FLIGHT, ROWS};
 use super::removal;
-use super::removed::{Removed, item};
+use super::removed::{Removed, Sent, item};
 use crate::halt::{Api, Halt};
 use crate::run::Run;
 
@@ -21,12 +22,6 @@ const TOLD_AT_ONCE: usize = 200;
 
 const LEFT: &str = "the device is gone; its record was there before the import and is left as it is: the removal policy deletes \
                     only records that the import created";
-
-/// A batch with its answer.
-pub(super) struct Sent {
-    pub(super) rows: Vec<RemovalRow>,
-    pub(super) result: Result<Vec<RowResult>, SendError>,
-}
 
 pub(crate) async fn run(run: &mut Run) -> Result<(), Halt> {
     let Some(due) = removal::due(run) else { return Ok(()) };

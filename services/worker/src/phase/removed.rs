@@ -8,7 +8,7 @@ use pandaport_store::held::HeldKind;
 use serde_json::Value;
 
 use super::confirm::{MOST_ATTEMPTS, is_refusal};
-use super::remove::Sent;
+use super::schema;
 use crate::halt::{Api, Halt};
 use crate::plan::{change, json};
 use crate::run::Run;
@@ -27,6 +27,12 @@ pub(super) fn listed(action: &RemovalAction) -> Option<Value> {
         RemovalAction::Mark { column_id, value, .. } => Some(change(column_id, "", None, Some(value))),
         RemovalAction::Delete | RemovalAction::Leave => None,
     }
+}
+
+/// A batch with its answer.
+pub(super) struct Sent {
+    pub(super) rows: Vec<RemovalRow>,
+    pub(super) result: Result<Vec<RowResult>, SendError>,
 }
 
 /// Answers being turned into what they mean.
@@ -97,7 +103,13 @@ impl<'a> Removed<'a> {
                 match self.run.asset_panda.record(&self.run.slice.row.collection_id, &row.record_id).await {
                     Ok(Some(_)) => {
                         self.not_applied(row);
-                        self.refused(row, message);
+                        match schema::refused(self.run).await {
+                            Ok(()) => self.refused(row, message),
+                            Err(halt) => {
+                                self.again(row, -1);
+                                self.halt.get_or_insert(halt);
+                            }
+                        }
                     }
                     Ok(None) => self.gone(row),
                     Err(error) => {

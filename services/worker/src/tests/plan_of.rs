@@ -10,7 +10,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::harness::World;
-use super::removal::{come_back, imported, leave, mark};
+use super::journey::{records_by_serial, succeeded};
+use super::removal::{come_back, delete_at_once, imported, leave, mark};
 
 async fn dry_run(world: &World, mode: Mode) -> SyncId {
     let id = world.trigger(mode, true).await;
@@ -323,4 +324,21 @@ async fn rule_14_a_plan_is_pageable_and_shows_old_and_new_values_of_every_outcom
             other => panic!("{other}"),
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_14_the_record_of_a_device_that_is_enrolled_again_is_not_shown_as_removed() {
+    let world = imported(4).await;
+    world.remap(delete_at_once).await;
+    let mut again = leave(&world, 1..2).await;
+    succeeded(&world.sync(Mode::Incremental).await);
+    again[0]["device_id"] = json!(device_id(7));
+    come_back(&world, &again).await;
+    let plan = dry_run(&world, Mode::Incremental).await;
+    let shown = syncs::get(&world.store, &world.tenant, plan).await.unwrap();
+    assert_eq!((shown.counts.updated, shown.counts.removed), (1, 0), "its link passes on: {shown:?}");
+    let sync = apply(&world, plan).await;
+    succeeded(&sync);
+    assert_eq!(sync.counts, shown.counts);
+    assert_eq!(records_by_serial(&world).await.len(), 4);
 }
