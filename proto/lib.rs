@@ -4,6 +4,8 @@
 
 #![forbid(unsafe_code)]
 
+mod redacted;
+
 /// Version 1 of the contract.
 #[allow(missing_docs, clippy::all, rustdoc::all)]
 pub mod v1 {

@@ -46,6 +46,8 @@ pub enum CheckReason {
     ColumnRequired,
     /// The column has another name than when the mapping was saved (a note).
     ColumnRenamed,
+    /// Kandji does not tell who is active, and the column is left as it is (a note).
+    UsersUnread,
     /// The column does not take such values; as a warning: not all of them, or its type is not known.
     TypeMismatch,
     /// A setting is malformed, or does not belong to this kind of field.
@@ -64,6 +66,7 @@ impl CheckReason {
             Self::ColumnRepeated => "COLUMN_REPEATED",
             Self::ColumnRequired => "COLUMN_REQUIRED",
             Self::ColumnRenamed => "COLUMN_RENAMED",
+            Self::UsersUnread => "USERS_UNREAD",
             Self::TypeMismatch => "TYPE_MISMATCH",
             Self::FieldInvalid => "FIELD_INVALID",
         }

@@ -1,5 +1,6 @@
 //! From the bytes of a page to its entries.
 
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -38,16 +39,38 @@ fn entry(raw: &RawValue) -> PageEntry {
         Ok(Ok(device)) => return PageEntry::Device(Box::new(device)),
         Ok(Err(unreadable)) => unreadable,
         Err(error) => {
-            let loose: serde_json::Value = serde_json::from_str(raw.get()).unwrap_or_default();
-            let text = |key: &str| loose[key].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
-            let reason = match loose.is_object() {
+            let reason = match raw.get().starts_with('{') {
                 true => format!("the entry cannot be read: {error}"),
                 false => "the entry is not a device object".to_owned(),
             };
-            unreadable(text("device_id"), text("serial_number"), reason)
+            let Named { device_id, serial_number } = Named::of(raw.get());
+            unreadable(device_id, serial_number, reason)
         }
     };
     PageEntry::Unreadable(identified(unreadable, raw.get()))
+}
+
+/// Whose entry it is, of one that can't be read as a whole.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Named {
+    device_id: Option<String>,
+    serial_number: Option<String>,
+}
+
+impl Named {
+    fn of(raw: &str) -> Self {
+        let named = match serde_json::from_str::<serde_json::Value>(raw) {
+            Ok(loose) => {
+                let text = |key: &str| loose[key].as_str().map(str::to_owned);
+                Self { device_id: text("device_id"), serial_number: text("serial_number") }
+            }
+            // A text that is broken, or is nested too deeply, can be passed over where it is of no interest.
+            Err(_) => serde_json::from_str(raw).unwrap_or_default(),
+        };
+        let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
+        Self { device_id: filled(named.device_id), serial_number: filled(named.serial_number) }
+    }
 }
 
 fn unreadable(device_id: Option<String>, serial_number: Option<String>, reason: String) -> Unreadable {

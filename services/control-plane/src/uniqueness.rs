@@ -1,6 +1,6 @@
 //! Whether a column's values are unique, where Asset Panda does not say: by a bounded look at the data.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use pandaport_asset_panda::{Record, ScopedClient};
 use pandaport_import::identifier_key;
@@ -30,16 +30,19 @@ pub(crate) enum Seen {
 /// If a page can't be read: nothing then is known.
 pub(crate) async fn look(scoped: &ScopedClient, collection_id: &str, column_id: &str) -> Result<Seen, SendError> {
     let mut tally = Tally::default();
-    for page in 0..MOST_PAGES {
-        let found = scoped.sample(collection_id, column_id, page * PAGE_SIZE, PAGE_SIZE).await?;
-        let full = found.records.len() >= PAGE_SIZE;
+    let mut from = 0;
+    for _ in 0..MOST_PAGES {
+        let found = scoped.sample(collection_id, column_id, from, PAGE_SIZE).await?;
+        // A server may give fewer than it is asked for: a short page is not the last.
+        from += found.records.len();
+        let at_end = found.records.is_empty() || found.total.is_some_and(|total| from >= total);
         let news = tally.add(column_id, found.records);
         let duplicates = tally.duplicates();
         if !duplicates.is_empty() {
             return Ok(Seen::Duplicates(duplicates));
         }
         // A server that ignores the page asked for gives the same records again.
-        if !full || !news {
+        if at_end || !news {
             return Ok(Seen::AllDistinct(tally.values.len()));
         }
     }
@@ -50,19 +53,22 @@ pub(crate) async fn look(scoped: &ScopedClient, collection_id: &str, column_id: 
 struct Tally {
     /// By the form that counts as the same identifier: the first value, and the records that have it.
     values: HashMap<String, (String, Vec<String>)>,
+    /// The records that were read.
+    ids: HashSet<String>,
 }
 
 impl Tally {
-    /// Counts the values of records; says whether any was new.
+    /// Counts the values of records; says whether any record was new.
     fn add(&mut self, column_id: &str, records: Vec<Record>) -> bool {
         let mut news = false;
         for record in records {
+            if !self.ids.insert(record.id.clone()) {
+                continue;
+            }
+            news = true;
             let Some(value) = record.values.get(column_id).and_then(text) else { continue };
             let (_, holders) = self.values.entry(identifier_key(&value)).or_insert_with(|| (value, Vec::new()));
-            if !holders.contains(&record.id) {
-                holders.push(record.id);
-                news = true;
-            }
+            holders.push(record.id);
         }
         news
     }

@@ -19,6 +19,9 @@ pub(crate) struct Checkpoint {
     /// Why the read is incomplete, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) incomplete: Option<String>,
+    /// Entries of the list of which nobody can say whose they are: any device that was not read may be theirs.
+    #[serde(default)]
+    pub(crate) unnamed: u64,
     /// Devices planned only because their PASSENGER columns are due.
     #[serde(default)]
     pub(crate) passengers: u64,

@@ -51,13 +51,48 @@ impl Api {
             Self::AssetPanda => "Asset Panda",
         }
     }
+
+    /// What to do where a call is not permitted.
+    fn right(self) -> &'static str {
+        match self {
+            Self::Kandji => "in Kandji, give the API token the permission for it",
+            Self::AssetPanda => {
+                "in Asset Panda, give the user of the API key the right to look up, create, edit and (where the removal \
+                 policy deletes) delete records of this collection"
+            }
+        }
+    }
 }
 
 /// How long to wait after a 429 that does not say how long.
 const UNSAID_RATE_LIMIT_PAUSE: Duration = Duration::from_secs(60);
 
 impl Halt {
-    /// What a failed call means for the sync.
+    /// What the failure of a call that every sync needs, and TestConnection makes, means for the sync: the device list or
+    /// the columns. Refused credentials count against the connection.
+    pub(crate) fn from_needed_call(api: Api, error: &SendError) -> Self {
+        let mut halt = Self::from_call(api, error);
+        if let Self::Failed(failure) = &mut halt {
+            let name = api.name();
+            let said = error.to_string();
+            let said = said.trim_end_matches('.');
+            failure.credentials_refused = error.is_credentials();
+            match error.kind {
+                ErrorKind::Unauthorized => {
+                    failure.message =
+                        format!("{name} refused the credentials: {said}. Enter new ones with ConfigureConnection");
+                }
+                ErrorKind::Forbidden => {
+                    failure.message = format!("{name} does not permit this call: {said}. TestConnection says which");
+                }
+                _ => {}
+            }
+        }
+        halt
+    }
+
+    /// What a failed call means for the sync. A 401 or 403 says nothing of the connection: it may only mean that the token,
+    /// or the key's user, lacks a permission that TestConnection cannot see.
     pub(crate) fn from_call(api: Api, error: &SendError) -> Self {
         let name = api.name();
         let said = error.to_string();
@@ -70,14 +105,18 @@ impl Halt {
             ErrorKind::Unavailable => {
                 Self::Store(StoreError::Unavailable { message: error.message.clone(), disk_full: false })
             }
-            ErrorKind::Unauthorized => Self::refused_credentials(
+            ErrorKind::Unauthorized => Self::failed(
                 "TOKEN_REFUSED",
-                format!("{name} refused the credentials: {said}. Enter new ones with ConfigureConnection"),
+                format!(
+                    "{name} refused this call: {said}. If TestConnection finds the credentials good, {}",
+                    api.right()
+                ),
             ),
-            ErrorKind::Forbidden => Self::refused_credentials(
+            ErrorKind::Forbidden => Self::failed(
                 "PERMISSION_MISSING",
                 format!(
-                    "{name} does not permit this call: {said}. Give the token the permission; TestConnection says which"
+                    "{name} does not permit this call: {said}. TestConnection cannot see this one: {}",
+                    api.right()
                 ),
             ),
             ErrorKind::HostNotAllowed => Self::failed("HOST_NOT_ALLOWED", error.to_string()),
@@ -92,10 +131,6 @@ impl Halt {
 
     pub(crate) fn failed(reason: &'static str, message: String) -> Self {
         Self::Failed(Failure { reason, message, broken: None, credentials_refused: false })
-    }
-
-    fn refused_credentials(reason: &'static str, message: String) -> Self {
-        Self::Failed(Failure { reason, message, broken: None, credentials_refused: true })
     }
 }
 

@@ -91,7 +91,13 @@ pub(crate) fn row_of(changes: &[Change]) -> BTreeMap<String, Value> {
 
 /// See [`WritePlan::unconfirmed`].
 pub(crate) fn unconfirmed(before: &Baseline, after: &Baseline) -> Baseline {
-    let cells = (0..before.0.len().max(after.0.len())).map(|at| before.get(at).or_else(|| after.get(at)).cloned());
+    let cells = (0..before.0.len().max(after.0.len())).map(|at| {
+        let after = after.get(at);
+        let mut cell = before.get(at).or(after)?.clone();
+        // What was there may be overwritten by a value of ours, which is then ours to clear (rule 8).
+        cell.ours |= after.is_some_and(|it| it.ours);
+        Some(cell)
+    });
     Baseline(cells.collect())
 }
 

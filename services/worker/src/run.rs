@@ -97,6 +97,11 @@ impl Run {
         self.answered.store(true, Ordering::Relaxed);
     }
 
+    /// Whether a device that was not read is absent for certain.
+    pub(crate) fn knows_who_is_absent(&self) -> bool {
+        self.checkpoint.incomplete.is_none() && self.checkpoint.unnamed == 0
+    }
+
     /// Whether an API gave a good answer in this slice.
     pub(crate) fn has_answered(&self) -> bool {
         self.answered.load(Ordering::Relaxed)

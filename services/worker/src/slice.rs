@@ -131,7 +131,7 @@ async fn finish(deps: &Deps, run: &mut Run) -> SliceEnd {
         let sync = pandaport_store::syncs::get(&run.store, &run.slice.row.tenant, run.slice.guard.sync_id).await?;
         let rejections = sync.counts.rejected + sync.counts.still_rejected > 0;
         // A dry run tells of its own plan alone.
-        let knows_removals = run.slice.guard.dry_run || run.checkpoint.incomplete.is_none();
+        let knows_removals = run.slice.guard.dry_run || run.knows_who_is_absent();
         let ending = Ending {
             state: match (run.store.holds(run.slice.guard, knows_removals).await?, rejections) {
                 (true, _) => "HELD",

@@ -1,6 +1,6 @@
 //! The truth table: what must hold after a sync, whatever went wrong while it ran.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pandaport_api::v1::Sync;
 use serde_json::json;
@@ -35,15 +35,20 @@ pub(crate) async fn seed_others(sandbox: &Sandbox) {
     sandbox.seed_records(printers).await;
 }
 
-/// Every readable device exactly once in the collection, with its values right; nothing else touched; no request but GET
-/// to Kandji; and the sync counts what the sandbox counted.
+/// Every readable device exactly once in the collection, with its values right; nothing else touched, records of devices
+/// that left before included; no request but GET to Kandji; and the sync counts what the sandbox counted.
 pub(crate) async fn assert_truth(sandbox: &Sandbox, before: &Before, sync: &Sync) {
     assert_succeeded(sync);
     let now = Before::of(sandbox).await;
     let devices = sandbox.devices().await;
     let wanted = records(&devices, &active_users(&sandbox.user_pages().await), Columns::Typed, &[]);
-    let ours: Vec<Record> = now.ours.values().cloned().collect();
+    let ids: BTreeSet<&str> = devices.iter().filter_map(|it| it["device_id"].as_str()).collect();
+    let is_there = |it: &Record| it.values["Device ID"].as_str().is_some_and(|id| ids.contains(id));
+    let (ours, left): (Vec<Record>, Vec<Record>) = now.ours.values().cloned().partition(is_there);
     assert_values(&ours, &wanted);
+    for record in left {
+        assert_eq!(before.ours.get(&record.id), Some(&record), "the record of a device that left");
+    }
     assert_eq!(now.others, before.others, "records of others");
     sandbox.assert_no_violations().await;
 

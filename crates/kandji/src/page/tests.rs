@@ -148,10 +148,24 @@ fn the_identity_of_an_entry_without_id_is_the_same_each_time() {
 
 #[test]
 fn a_broken_escape_spoils_one_entry_only() {
-    let page = br#"[{"device_id":"a"},{"device_id":"b","model":"\ud800"},{"device_id":"c"}]"#;
+    let page = br#"[{"device_id":"a"},{"device_id":"b","serial_number":"S2","model":"\ud800"},{"device_id":"c"}]"#;
     let entries = entries(page).unwrap();
-    assert!(matches!(entries[1], PageEntry::Unreadable(_)));
+    let PageEntry::Unreadable(broken) = &entries[1] else { panic!() };
+    assert_eq!(
+        (broken.identity.as_str(), broken.serial_number.as_deref()),
+        ("b", Some("S2")),
+        "it is told whose it is"
+    );
+    assert!(broken.reason.starts_with("the entry cannot be read: "), "{broken:?}");
     assert_eq!((entries[0].identity(), entries[2].identity()), ("a", "c"));
+}
+
+#[test]
+fn an_entry_that_is_nested_too_deeply_is_still_somebodys() {
+    let page = format!(r#"[{{"device_id":"a","model":{}{}}}]"#, "[".repeat(200), "]".repeat(200));
+    let entries = entries(page.as_bytes()).unwrap();
+    assert!(matches!(entries[0], PageEntry::Unreadable(_)));
+    assert_eq!(entries[0].identity(), "a");
 }
 
 #[rstest]

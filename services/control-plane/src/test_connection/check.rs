@@ -126,7 +126,9 @@ impl Checks {
     /// that worked does not fail because a host is out or asks to wait: that passes by itself, and a sync waits for it.
     pub(crate) fn reason_to_fail(&self, state: ConnectionState) -> Option<&'static str> {
         if state != ConnectionState::Verified {
-            return self.first_failed().map(|check| check.reason);
+            // What is only not chosen yet is no failure: the connection stays as new as it is.
+            let failed = self.first_failed().map(|check| check.reason);
+            return failed.filter(|reason| !reason.is_empty());
         }
         let lasting = |check: &&Check| check.status == proto::CheckStatus::Failed && LASTING.contains(&check.reason);
         self.0.iter().find(lasting).map(|check| check.reason)

@@ -217,6 +217,20 @@ async fn where_uniqueness_is_not_said_the_data_is_looked_at() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn duplicates_are_found_past_pages_that_are_shorter_than_asked_for_or_without_values() {
+    let mut house = House::new().await;
+    let connection_id = house.connection().await;
+    let faults = r#"{"asset_panda": {"flags_present": false, "enforce_unique": false, "search_size_cap": 30}}"#;
+    house.faults(faults);
+    let serial = house.sandbox.ready().columns["Serial Number"].clone();
+    let request = house.mapping(&connection_id);
+    let values = (0..31).map(|n| format!("C02-{n}")).chain((0..40).map(|_| String::new())).chain(["C02-7".to_owned()]);
+    write(&house, &serial, values.collect()).await;
+    let status = house.create(request).await.unwrap_err();
+    assert_eq!(refusal(&status).1, "COLUMN_NOT_UNIQUE", "{}", status.message());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn unknown_uniqueness_without_duplicates_is_a_warning() {
     let mut house = House::new().await;
     let connection_id = house.connection().await;

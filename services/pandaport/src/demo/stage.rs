@@ -44,7 +44,9 @@ impl Stage {
         let limits_off = args.devices > WITHIN_ONE_WINDOW;
         let sandbox = Sandbox::start(sandbox_config(args.devices, limits_off)).await?;
         let ready = sandbox.ready();
-        done(console, "Kandji", &ready.kandji_url, "a stand-in, with the limits of the real one")?;
+        let limits =
+            if limits_off { "a stand-in, without limits" } else { "a stand-in, with the limits of the real one" };
+        done(console, "Kandji", &ready.kandji_url, limits)?;
         done(console, "Asset Panda", &ready.asset_panda_url, "a stand-in, likewise")?;
 
         let folder = tempfile::tempdir().context("a temporary folder can't be made")?;

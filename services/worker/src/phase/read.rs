@@ -48,7 +48,7 @@ pub(crate) async fn run(run: &mut Run) -> Result<(), Halt> {
     };
     run.checkpoint.fleet_is_empty = size == Some(0);
     let progress = Progress { phase: Some("RESOLVE"), ..run.progress(CountDeltas::default()) };
-    let cancel = run.store.finish_read(&run.slice, size, &progress).await?;
+    let cancel = run.store.finish_read(&run.slice, size, run.checkpoint.unnamed == 0, &progress).await?;
     "RESOLVE".clone_into(&mut run.slice.row.phase);
     if cancel { Err(Halt::Cancelled) } else { Ok(()) }
 }
@@ -90,7 +90,7 @@ async fn crawl_devices(run: &mut Run, crawl: &mut Crawl) -> Result<(), Halt> {
         let Some(answer) = asked.join_next().await else { return Err(Halt::TimeUp) };
         let (offset, page) = answer.map_err(|error| Halt::Outage { api: Api::Kandji, message: error.to_string() })?;
         in_flight.remove(&offset);
-        held.insert(offset, page.map_err(|error| Halt::from_call(Api::Kandji, &error))?);
+        held.insert(offset, page.map_err(|error| Halt::from_needed_call(Api::Kandji, &error))?);
     }
 }
 
@@ -111,13 +111,15 @@ async fn take(run: &mut Run, crawl: &Crawl, projector: &Projector, entries: &[Pa
         write: PageWrite::default(),
         counts: CountDeltas::default(),
         passengers: 0,
+        unnamed: 0,
         on_page: HashSet::new(),
     };
     for entry in entries {
         taking.entry(entry);
     }
-    let PageTaking { write, counts, passengers, .. } = taking;
+    let PageTaking { write, counts, passengers, unnamed, .. } = taking;
     run.checkpoint.passengers += passengers;
+    run.checkpoint.unnamed += unnamed;
     run.checkpoint.crawl = Some(crawl.clone());
     let progress = run.progress(counts);
     let cancel = run.store.save_page(&run.slice, &write, &progress).await?;
@@ -138,6 +140,7 @@ struct PageTaking<'a> {
     write: PageWrite,
     counts: CountDeltas,
     passengers: u64,
+    unnamed: u64,
     on_page: HashSet<&'a str>,
 }
 
@@ -288,6 +291,11 @@ impl<'a> PageTaking<'a> {
             self.write.seen.push(seen.clone());
         }
         self.counts.rejected += 1;
+        let mut message = entry.reason.clone();
+        if entry.device_id.is_none() {
+            self.unnamed += 1;
+            message.push_str("; it may be any device's, so none counts as gone while it is listed");
+        }
         let reason = RejectReason::Unreadable.as_str();
         self.write.rejections.push(Op::RejectLink(Box::new(Rejection {
             device_id: entry.identity.clone(),
@@ -300,7 +308,7 @@ impl<'a> PageTaking<'a> {
             identifier_key: None,
             quarantined: false,
             reason,
-            message: entry.reason.clone(),
+            message: message.clone(),
             time: self.run.now(),
         })));
         self.write.planned.push(PlannedRow {
@@ -311,7 +319,7 @@ impl<'a> PageTaking<'a> {
             fingerprint: [0; 16],
             wanted: None,
             look_up: false,
-            done: Some(AtOnce { outcome: "REJECTED", reason, message: entry.reason.clone() }),
+            done: Some(AtOnce { outcome: "REJECTED", reason, message }),
         });
     }
 }

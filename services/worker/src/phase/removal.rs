@@ -16,7 +16,7 @@ pub(super) fn due(run: &Run) -> Option<Due> {
         RemovalAction::Mark { .. } => flag::MARKED,
         RemovalAction::Delete => flag::LEFT,
     };
-    if run.checkpoint.incomplete.is_some() {
+    if !run.knows_who_is_absent() {
         return None;
     }
     let start = run.slice.row.start_time;

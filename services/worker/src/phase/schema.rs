@@ -4,7 +4,7 @@
 //!
 //! What is refused later may be refused because a column went in mid-run: the columns are then looked at again.
 
-use pandaport_import::{Column, Finding, MappingSpec, check, moved, renamed};
+use pandaport_import::{CheckReason, Column, Finding, MappingSpec, check, moved, renamed};
 use pandaport_outbound::ErrorKind;
 use pandaport_upstream::import_columns;
 
@@ -51,7 +51,7 @@ async fn fit_columns(run: &Run, before: Option<&[Column]>) -> Result<Vec<Column>
         Err(error) if error.kind == ErrorKind::NotFound => {
             return Err(broken("COLUMN_UNKNOWN", format!("Asset Panda has no collection {collection_id} any more")));
         }
-        Err(error) => return Err(Halt::from_call(Api::AssetPanda, &error)),
+        Err(error) => return Err(Halt::from_needed_call(Api::AssetPanda, &error)),
     };
     let unfit = unfit(&run.spec, before, &columns);
     let Some(first) = unfit.first() else { return Ok(columns) };
@@ -70,13 +70,22 @@ fn unfit(spec: &MappingSpec, before: Option<&[Column]>, now: &[Column]) -> Vec<F
     found
 }
 
+/// What is noted of the mapping.
+pub(super) fn notes_of(run: &Run) -> Result<Vec<Finding>, Halt> {
+    parse("notes", &run.slice.row.notes)
+}
+
 /// Keeps what was renamed with the mapping; and the columns themselves, if it was saved before they were kept.
-async fn note(run: &Run, before: Option<&[Column]>) -> Result<(), Halt> {
+async fn note(run: &mut Run, before: Option<&[Column]>) -> Result<(), Halt> {
     let now = &run.checkpoint.columns;
-    let notes = json(&renamed(&run.spec, before.unwrap_or(now), now));
+    let mut notes = renamed(&run.spec, before.unwrap_or(now), now);
+    // READ looks after these.
+    notes.extend(notes_of(run)?.into_iter().filter(|it| it.reason == CheckReason::UsersUnread));
+    let notes = json(&notes);
     if before.is_none() || notes != run.slice.row.notes {
         let learnt = before.is_none().then(|| json(now));
         run.store.note_schema(&run.slice, &notes, learnt.as_deref()).await?;
+        run.slice.row.notes = notes;
     }
     Ok(())
 }

@@ -1,11 +1,16 @@
 //! READ, first part: which users are active. Only where User Active is mapped, and only if the token may ask.
 
-use pandaport_import::SourceField;
+use pandaport_import::{CheckReason, Finding, SourceField};
 use pandaport_store::engine::CountDeltas;
 
+use super::schema::notes_of;
 use crate::checkpoint::Users;
 use crate::halt::{Api, Halt};
+use crate::plan::json;
 use crate::run::Run;
+
+/// How many pauses the users are worth, should they alone be out: some half a minute. All else does not need them.
+const PAUSES: i64 = 3;
 
 pub(crate) async fn run(run: &mut Run) -> Result<(), Halt> {
     if !run.spec.pairs.iter().any(|pair| pair.source_field == SourceField::UserActive) {
@@ -19,14 +24,19 @@ pub(crate) async fn run(run: &mut Run) -> Result<(), Halt> {
         };
         let page = match run.clients.kandji.users(cursor.as_deref()).await {
             Ok(page) => page,
-            // A missing permission (some tenants answer 401 for it) leaves User Active unknown: the column stays as it
-            // is. A token that is refused altogether shows at the devices, right after this.
-            Err(error) if error.is_credentials() => {
-                tracing::warn!(%error, "Kandji does not permit GET /users: User Active is left as it is");
-                run.checkpoint.users = Users::Done;
-                break;
-            }
-            Err(error) => return Err(Halt::from_call(Api::Kandji, &error)),
+            // A missing permission (some tenants answer 401 for it) or a tenant without this call leaves User Active
+            // unknown: the column stays as it is. A token that is refused altogether shows at the devices, right after
+            // this, and so does a host that is out.
+            Err(error) => match Halt::from_call(Api::Kandji, &error) {
+                halt @ (Halt::Failed(_) | Halt::Outage { .. }) => {
+                    if matches!(halt, Halt::Outage { .. }) && run.slice.row.outage_pauses < PAUSES {
+                        return Err(halt);
+                    }
+                    tracing::warn!(%error, "Kandji does not let the users be read: User Active is left as it is");
+                    return leave_out(run, &error.to_string()).await;
+                }
+                halt => return Err(halt),
+            },
         };
         let mut active = Vec::with_capacity(page.users.len());
         for user in page.users {
@@ -42,6 +52,31 @@ pub(crate) async fn run(run: &mut Run) -> Result<(), Halt> {
         }
         run.got_on = true;
         run.note_answer();
+    }
+    note(run, None).await
+}
+
+async fn leave_out(run: &mut Run, why: &str) -> Result<(), Halt> {
+    run.checkpoint.users = Users::Done;
+    let at = run.spec.pairs.iter().position(|pair| pair.source_field == SourceField::UserActive).unwrap_or_default();
+    let message = format!("GET /users can't be read, so that User Active is left as it is: {why}");
+    let unread =
+        Finding { field: format!("mapping.fields[{at}].source_field"), reason: CheckReason::UsersUnread, message };
+    note(run, Some(unread)).await
+}
+
+/// Says with the mapping that its users could not be read, or no longer says so.
+async fn note(run: &mut Run, unread: Option<Finding>) -> Result<(), Halt> {
+    if run.slice.guard.dry_run {
+        return Ok(());
+    }
+    let mut notes = notes_of(run)?;
+    notes.retain(|it| it.reason != CheckReason::UsersUnread);
+    notes.extend(unread);
+    let notes = json(&notes);
+    if notes != run.slice.row.notes {
+        run.store.note_schema(&run.slice, &notes, None).await?;
+        run.slice.row.notes = notes;
     }
     Ok(())
 }

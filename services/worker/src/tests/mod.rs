@@ -15,4 +15,5 @@ mod plan_of;
 mod quarantine;
 mod removal;
 mod standing;
+mod upstream;
 mod write_rules;
