@@ -2,9 +2,10 @@
 
 use pandaport_api::v1::explain_device_request::Device as Named;
 use pandaport_api::v1::{
-    DeviceState, ExplainDeviceRequest, ExplainDeviceResponse, Filter, KandjiPresence, NextAction, RecordOutcome,
+    DeviceState, ExplainDeviceRequest, ExplainDeviceResponse, Filter, KandjiPresence, Mapping, NextAction,
+    RecordOutcome, UpdateMappingRequest,
 };
-use prost_types::Value as Cell;
+use prost_types::{FieldMask, Value as Cell};
 use serde_json::{Value, json};
 use tonic::{Code, Status};
 
@@ -118,6 +119,54 @@ async fn a_device_is_explained_by_what_kandji_says_what_was_written_and_what_com
     assert_eq!(nobody.code(), Code::NotFound);
     assert!(nobody.message().contains("neither Kandji lists it now"), "{nobody:?}");
     scene.sandbox.assert_no_violations().await;
+}
+
+#[tokio::test]
+async fn a_device_whose_mapping_has_just_changed_is_explained_by_what_the_next_sync_does_of_the_new_pairs() {
+    let scene = Scene::of(6).await;
+    let import = journey::import(&scene.caller, &scene.sandbox, "serial_number").await;
+    let explain = Explaining { scene: &scene, import: &import };
+    let device = scene.sandbox.devices().await[2].clone();
+    let id = text(&device, "device_id");
+    let mut mapping = scene.caller.mapping(&import.mapping_id).await;
+
+    // The same pairs in another order ask for nothing.
+    mapping.fields.reverse();
+    update_fields(&scene, &mapping).await;
+    let answer = explain.of(Named::DeviceId(id.clone())).await;
+    assert_eq!(answer.next.unwrap().action(), NextAction::Nothing);
+    let written = |field: &str| answer.written.iter().find(|it| it.source_field == field).unwrap().value.clone();
+    for field in ["device_name", "model", "os_version"] {
+        assert_eq!(written(field), Some(Cell::from(text(&device, field))), "{field}");
+    }
+
+    // The model goes into another column from now on.
+    let notes = scene.sandbox.ready.columns["Notes"].clone();
+    mapping.fields.iter_mut().find(|it| it.source_field == "model").unwrap().column_id.clone_from(&notes);
+    update_fields(&scene, &mapping).await;
+    let next = explain.of(Named::DeviceId(id.clone())).await.next.unwrap();
+    assert_eq!((next.action(), next.changes.len()), (NextAction::Update, 1), "{next:?}");
+    let change = &next.changes[0];
+    assert_eq!((change.column_id.as_str(), change.source_field.as_str()), (notes.as_str(), "model"));
+    assert_eq!(change.new_value, Some(Cell::from(text(&device, "model"))));
+
+    // What was told is what a sync does.
+    let sync = scene.sync(&import.mapping_id).await;
+    assert_succeeded(&sync);
+    let records = scene.caller.records(&sync.sync_id, &[RecordOutcome::Updated]).await;
+    let record = records.iter().find(|it| it.device_id == id).expect("it was written");
+    assert_eq!(record.changes, next.changes);
+    assert_eq!(explain.next(&id).await.0, NextAction::Nothing);
+}
+
+async fn update_fields(scene: &Scene, mapping: &Mapping) {
+    let request = UpdateMappingRequest {
+        mapping_id: mapping.mapping_id.clone(),
+        mapping: Some(mapping.clone()),
+        update_mask: Some(FieldMask { paths: vec!["fields".to_owned()] }),
+        ..UpdateMappingRequest::default()
+    };
+    scene.caller.grpc.clone().update_mapping(request).await.expect("UpdateMapping is accepted");
 }
 
 #[tokio::test]

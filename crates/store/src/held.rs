@@ -31,7 +31,7 @@ pub struct Held {
     pub clears: i64,
     /// Some of it.
     pub sample: Vec<HeldChange>,
-    /// Stands for exactly this set.
+    /// Stands for exactly this set, and for what the mapping says is to be done with it.
     pub digest: String,
     /// Since when it, or a part of it, has been held.
     pub since: Micros,
@@ -135,7 +135,11 @@ pub(crate) async fn replace(
          WHERE sync_id = $2 AND step IN (2, 5)
          ON CONFLICT DO NOTHING")
         .bind(mapping).bind(sync).execute(conn).await.map(|_| ()))?;
-    let digest = digest(tx, mapping).await?;
+    let (held_by, present): (i64, i64) = on_tx!(&mut *tx, conn => sqlx::query_as(
+        "SELECT s.revision, m.revision FROM syncs s JOIN mappings m ON m.mapping_id = s.mapping_id WHERE s.sync_id = $1")
+        .bind(sync).fetch_one(conn).await)?;
+    // Worked out for what the mapping said before: what it asks for now is not shown yet, and not to be approved.
+    let digest = if held_by == present { digest(tx, mapping, present).await? } else { None };
     on_tx!(tx, conn => sqlx::query(
         "UPDATE mappings SET held_digest = $2,
                 held_since = CASE WHEN $2 IS NULL THEN NULL WHEN $3 THEN COALESCE(held_since, $4) ELSE $4 END
@@ -147,9 +151,11 @@ pub(crate) async fn replace(
 /// Rows read at once for the digest.
 const AT_ONCE: i64 = 1_000;
 
-/// SHA-256 over all that is held, in order; `None`: nothing is.
-async fn digest(tx: &mut Tx, mapping: MappingId) -> Result<Option<String>> {
+/// SHA-256 over all that is held, in order, and the revision of the mapping that says what is to be done with it; `None`:
+/// nothing is.
+async fn digest(tx: &mut Tx, mapping: MappingId, revision: i64) -> Result<Option<String>> {
     let mut hash = Sha256::new();
+    hash.update(revision.to_be_bytes());
     let mut last = (String::new(), String::new(), String::new());
     loop {
         let rows: Vec<(String, String, String)> = on_tx!(&mut *tx, conn => sqlx::query_as(

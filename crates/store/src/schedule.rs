@@ -5,7 +5,7 @@
 //!
 //! **Set times** are read in their zone. What a clock change in that zone does to them:
 //!
-//! | | the hour is set, as in `30 2 * * *` | every hour, as in `*/15 * * * *` |
+//! | | the hour is set, as in `30 2 * * *` or `0 */6 * * *` | every hour, as in `*/15 * * * *` |
 //! |---|---|---|
 //! | a time that is skipped in spring | once, right when the clock has changed | left out: the next one is near |
 //! | a time that comes twice in autumn | the first time only | both times: the pace stays |

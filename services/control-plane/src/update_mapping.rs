@@ -74,7 +74,8 @@ impl ControlPlane {
             Revised::default()
         };
         let spec = revision.as_ref().map_or_else(|| stored.spec.clone(), |new| new.spec.clone());
-        let held = self.held(caller, id).await?;
+        // What is held is worked out anew for what the mapping says now.
+        let held = if revision.is_some() { None } else { self.held(caller, id).await? };
         let last_sync = match row.last_sync_id {
             Some(id) => Some(self.describe(syncs::get(&self.store, &caller.tenant, id).await?).await?),
             None => None,

@@ -79,6 +79,23 @@ fn every_hour_keeps_its_pace_over_both_changes() {
     }
 }
 
+/// Hours in steps are set hours: each comes once a day, whatever the clock does.
+#[rstest]
+// In Berlin 2:00 to 3:00 is skipped on 2026-03-29, at 1:00 UTC, and comes twice on 2026-10-25, until 1:00 UTC and after it.
+#[case("30 */2 * * *", "Europe/Berlin", "2026-03-28T23:00:00Z", ["2026-03-28T23:30:00Z", "2026-03-29T01:00:00Z", "2026-03-29T02:30:00Z"])]
+#[case("30 */2 * * *", "Europe/Berlin", "2026-10-24T22:00:00Z", ["2026-10-24T22:30:00Z", "2026-10-25T00:30:00Z", "2026-10-25T03:30:00Z"])]
+// In Havana the hour after midnight is skipped on 2026-03-08, at 5:00 UTC, and comes twice on 2026-11-01.
+#[case("0 */6 * * *", "America/Havana", "2026-03-08T00:00:00Z", ["2026-03-08T05:00:00Z", "2026-03-08T10:00:00Z", "2026-03-08T16:00:00Z"])]
+#[case("0 */6 * * *", "America/Havana", "2026-11-01T00:00:00Z", ["2026-11-01T04:00:00Z", "2026-11-01T11:00:00Z", "2026-11-01T17:00:00Z"])]
+fn hours_in_steps_run_neither_twice_nor_never_over_both_changes(
+    #[case] expression: &str,
+    #[case] time_zone: &str,
+    #[case] from: &str,
+    #[case] times: [&str; 3],
+) {
+    assert_eq!(run_times(&cron(expression, time_zone), from, 3), times);
+}
+
 #[rstest]
 #[case("", "has 0")]
 #[case("@daily", "has 1")]

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use pandaport_store::engine::{Ending, Progress};
 use pandaport_store::mappings::{self, DueMapping, MappingChange, MappingState, NewMapping, NewRevision};
-use pandaport_store::syncs::{Creation, Mode, TriggerKind};
+use pandaport_store::syncs::{self, Creation, Mode, TriggerKind};
 use pandaport_store::{Conflict, CronSchedule, MappingId, Schedule, StoreError, Tenant};
 use rstest::rstest;
 
@@ -89,6 +90,44 @@ async fn a_clock_that_was_ahead_and_went_back_puts_no_sync_off(#[case] database:
     let due = DueMapping { mapping_id: id, tenant: tenant.clone() };
     assert!(mappings::claim_due(&mut tx, &due, hourly).await.unwrap().is_some());
     assert_eq!(mappings::bring_forward(&mut tx, hourly.minus(Duration::from_secs(5))).await.unwrap(), 0);
+}
+
+#[rstest]
+#[case::sqlite(Database::Sqlite)]
+#[tokio::test]
+async fn a_clock_that_was_ahead_and_went_back_puts_no_full_sync_off(#[case] database: Database) {
+    let site = database.site().await;
+    let mapping = site.mapping().await;
+    let (id, every) = (mapping.mapping_id, mapping.full_sync_every());
+    let due = DueMapping { mapping_id: id, tenant: site.tenant.clone() };
+    // A process whose clock is a year ahead makes a FULL sync and completes it, and then the clock is put right.
+    let ahead = after(365 * 86_400);
+    let mut tx = site.store.begin_write().await.unwrap();
+    let Some(Creation::Created(sync)) = mappings::claim_due(&mut tx, &due, ahead).await.unwrap() else {
+        panic!("none made")
+    };
+    tx.commit().await.unwrap();
+    assert_eq!(sync.mode, Mode::Full);
+    let slice = site.store.begin_slice(sync.sync_id, ahead, ahead).await.unwrap().unwrap();
+    let ending =
+        Ending { state: "SUCCEEDED", error: None, complete: true, read_complete: true, weighed: true, broken: None };
+    site.store.finish_sync(slice.guard, &Progress::default(), &ending, ahead).await.unwrap();
+    let mut tx = site.store.begin_write().await.unwrap();
+    assert_eq!(mappings::get_in(&mut tx, &site.tenant, id).await.unwrap().next_full_time, ahead.plus(every));
+    mappings::bring_forward(&mut tx, after(60)).await.unwrap();
+
+    // A process whose clock is only a little behind leaves a time as another one has just set it.
+    let next = mappings::get_in(&mut tx, &site.tenant, id).await.unwrap().next_full_time;
+    mappings::bring_forward(&mut tx, after(55)).await.unwrap();
+    assert_eq!(mappings::get_in(&mut tx, &site.tenant, id).await.unwrap().next_full_time, next);
+    // Its time counts from now: what is scheduled once that has passed is FULL, and not before.
+    for (now, mode) in [(after(3_720), Mode::Incremental), (after(60).plus(every), Mode::Full)] {
+        let Some(Creation::Created(sync)) = mappings::claim_due(&mut tx, &due, now).await.unwrap() else {
+            panic!("none made at {now}")
+        };
+        assert_eq!(sync.mode, mode, "at {now}");
+        syncs::cancel(&mut tx, &site.tenant, sync.sync_id, now).await.unwrap();
+    }
 }
 
 #[rstest]

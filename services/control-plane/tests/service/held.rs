@@ -80,6 +80,63 @@ async fn rule_11_records_to_be_made_anew_are_looked_at_again_by_a_full_sync() {
     assert_eq!(sync.mode(), proto::SyncMode::Full);
 }
 
+/// Changes what becomes of records whose devices are gone.
+async fn change_policy(house: &mut House, mapping: &proto::Mapping, policy: proto::RemovalPolicy) -> proto::Mapping {
+    let request = proto::UpdateMappingRequest {
+        mapping_id: mapping.mapping_id.clone(),
+        mapping: Some(proto::Mapping { removal_policy: Some(policy), ..mapping.clone() }),
+        update_mask: Some(prost_types::FieldMask { paths: vec!["removal_policy".into()] }),
+        ..Default::default()
+    };
+    house.client.update_mapping(request).await.unwrap().into_inner().mapping.unwrap()
+}
+
+fn delete() -> proto::RemovalPolicy {
+    proto::RemovalPolicy { action: proto::RemovalAction::Delete.into(), ..Default::default() }
+}
+
+#[tokio::test]
+async fn rule_11_what_was_held_before_the_mapping_changed_is_approved_no_more() {
+    let mut house = House::new().await;
+    let connection_id = house.connection().await;
+    let mut request = house.mapping(&connection_id);
+    request.mapping.as_mut().unwrap().removal_policy = Some(house.mark("Status", "Gone"));
+    let created = house.create(request).await.unwrap();
+    let (mapping, sync) = (created.mapping.unwrap(), created.sync.unwrap());
+    let id = mapping.mapping_id.clone();
+    hold(&house, &sync, HeldKind::Removal, 12).await;
+    let marking = held(&mut house, &id).await.unwrap();
+
+    // Whoever approved them to be marked has not approved them to be deleted.
+    let changed = change_policy(&mut house, &mapping, delete()).await;
+    assert_eq!((changed.held, held(&mut house, &id).await), (None, None));
+    let status = approve(&mut house, &id, &marking.digest, "").await.unwrap_err();
+    assert_eq!((refusal(&status).0, refusal(&status).1.as_str()), (Code::FailedPrecondition, "HELD_MOVED"));
+    // Also once a sync has found the very same devices to be deleted.
+    let request = proto::TriggerSyncRequest { mapping_id: id.clone(), ..Default::default() };
+    let sync = house.client.trigger_sync(request).await.unwrap().into_inner().sync.unwrap();
+    hold(&house, &sync, HeldKind::Removal, 12).await;
+    let deleting = held(&mut house, &id).await.unwrap();
+    assert_eq!((deleting.removals, &deleting.sample), (12, &marking.sample));
+    let status = approve(&mut house, &id, &marking.digest, "").await.unwrap_err();
+    assert_eq!((refusal(&status).0, refusal(&status).1.as_str()), (Code::FailedPrecondition, "HELD_MOVED"));
+    approve(&mut house, &id, &deleting.digest, "").await.unwrap();
+}
+
+#[tokio::test]
+async fn rule_11_what_a_sync_of_before_the_change_holds_is_worked_out_anew_before_it_is_approved() {
+    let mut house = House::new().await;
+    let (_, mapping, sync) = house.mapped().await;
+    change_policy(&mut house, &mapping, delete()).await;
+    hold(&house, &sync, HeldKind::Removal, 12).await;
+    assert_eq!(held(&mut house, &mapping.mapping_id).await, None, "it was held for what the mapping said before");
+    let request = proto::TriggerSyncRequest { mapping_id: mapping.mapping_id.clone(), ..Default::default() };
+    let sync = house.client.trigger_sync(request).await.unwrap().into_inner().sync.unwrap();
+    hold(&house, &sync, HeldKind::Removal, 12).await;
+    let digest = held(&mut house, &mapping.mapping_id).await.unwrap().digest;
+    approve(&mut house, &mapping.mapping_id, &digest, "").await.unwrap();
+}
+
 #[tokio::test]
 async fn an_approval_of_nothing_is_refused() {
     let mut house = House::new().await;

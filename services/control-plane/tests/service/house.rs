@@ -137,6 +137,17 @@ impl House {
         }
     }
 
+    /// A removal policy that marks in the column of that name, and else what is the default.
+    pub(crate) fn mark(&self, column: &str, mark: &str) -> proto::RemovalPolicy {
+        let text = prost_types::value::Kind::StringValue(mark.to_owned());
+        proto::RemovalPolicy {
+            action: proto::RemovalAction::Mark.into(),
+            mark_column_id: self.sandbox.ready().columns[column].clone(),
+            mark_value: Some(prost_types::Value { kind: Some(text) }),
+            ..Default::default()
+        }
+    }
+
     pub(crate) async fn create(
         &mut self,
         request: proto::CreateMappingRequest,

@@ -1,8 +1,9 @@
 //! UpdateMapping: what may change, what is checked, and what comes of it.
 
 use pandaport_api::v1 as proto;
+use pandaport_store::engine::{Ending, LinkPut, Op, Progress, flag};
 use pandaport_store::mappings::{self, MappingState};
-use pandaport_store::{MappingId, Tenant};
+use pandaport_store::{MappingId, Micros, SyncId, Tenant};
 use tonic::{Code, Status};
 
 use crate::house::{House, pair, refusal};
@@ -97,6 +98,100 @@ async fn a_change_is_checked_as_a_new_mapping_is() {
     let (_, _, violations) = refusal(&update(&mut house, change(&wanted, &["fields"])).await.unwrap_err());
     assert_eq!(violations, ["mapping.fields[1].column_id: COLUMN_UNKNOWN"]);
     assert_eq!(revision(&house, &mapping).await, 1);
+}
+
+/// With this removal policy, and its first sync.
+async fn with_policy(house: &mut House, policy: proto::RemovalPolicy) -> (proto::Mapping, proto::Sync) {
+    let connection_id = house.connection().await;
+    let mut request = house.mapping(&connection_id);
+    request.mapping.as_mut().unwrap().removal_policy = Some(policy);
+    let created = house.create(request).await.unwrap();
+    (created.mapping.unwrap(), created.sync.unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_10_another_action_alone_keeps_of_the_policy_all_that_still_applies() {
+    let mut house = House::new().await;
+    let two_hours = Some(prost_types::Duration { seconds: 7_200, nanos: 0 });
+    let mark = proto::RemovalPolicy {
+        unmark_value: house.mark("Status", "In use").mark_value,
+        min_absence: two_hours,
+        ..house.mark("Status", "Gone")
+    };
+    let (mapping, _) = with_policy(&mut house, mark.clone()).await;
+    assert_eq!(mapping.removal_policy, Some(mark.clone()));
+    let only = |action: proto::RemovalAction| proto::RemovalPolicy { action: action.into(), ..Default::default() };
+    let mut to = async |action| {
+        let wanted = proto::Mapping { removal_policy: Some(only(action)), ..mapping.clone() };
+        let updated = update(&mut house, change(&wanted, &["removal_policy.action"])).await;
+        updated.map(|it| it.mapping.unwrap())
+    };
+    let same = to(proto::RemovalAction::Mark).await.unwrap();
+    assert_eq!(same.removal_policy, Some(mark), "the same action changes nothing");
+    for action in [proto::RemovalAction::Delete, proto::RemovalAction::Leave] {
+        let changed = to(action).await.unwrap();
+        let expected = proto::RemovalPolicy { min_absence: two_hours, ..only(action) };
+        assert_eq!((changed.removal_policy, changed.brake), (Some(expected), mapping.brake), "no column to mark");
+    }
+    // Back again, it has to be said where.
+    let (_, _, violations) = refusal(&to(proto::RemovalAction::Mark).await.unwrap_err());
+    assert_eq!(violations, ["mapping.removal_policy.mark_column_id: ", "mapping.removal_policy.mark_value: "]);
+}
+
+/// As a sync leaves the records of devices that are gone: marked.
+async fn leave_marked(house: &House, sync: &proto::Sync, devices: &[&str]) {
+    let (store, now, progress) = (&house.store, Micros::now(), Progress::default());
+    let slice = store.begin_slice(SyncId(sync.sync_id.parse().unwrap()), now, now).await.unwrap().unwrap();
+    let mut ops = Vec::new();
+    for &device in devices {
+        ops.push(Op::PutLink(Box::new(LinkPut {
+            device_id: device.to_owned(),
+            fingerprint: vec![0; 16],
+            last_enrollment: None,
+            last_check_in: None,
+            passenger_time: None,
+            dirty: false,
+            serial_number: Some(device.to_owned()),
+            identifier: device.to_owned(),
+            identifier_key: device.to_owned(),
+            record_id: format!("record of {device}"),
+            cells: "[]".to_owned(),
+            forms: "{}".to_owned(),
+            created_by_us: Some(true),
+            confirmed_time: Some(now),
+            seen: false,
+        })));
+        ops.push(Op::Flag { device_id: device.to_owned(), set: flag::MARKED, clear: 0 });
+    }
+    store.commit(&slice, &ops, &progress).await.unwrap();
+    let ending =
+        Ending { state: "SUCCEEDED", error: None, complete: true, read_complete: true, weighed: true, broken: None };
+    store.finish_sync(slice.guard, &progress, &ending, now).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_10_another_mark_column_or_action_says_that_old_marks_stay_and_once_only() {
+    for (column, to) in [("Notes", proto::RemovalAction::Mark), ("", proto::RemovalAction::Leave)] {
+        let mut house = House::new().await;
+        let policy = house.mark("Status", "Gone");
+        let (mut wanted, sync) = with_policy(&mut house, policy).await;
+        leave_marked(&house, &sync, &["one", "two"]).await;
+        // Another value in the same column is undone as before: nothing to be told.
+        wanted.removal_policy = Some(house.mark("Status", "Left"));
+        assert_eq!(update(&mut house, change(&wanted, &["removal_policy"])).await.unwrap().warnings, []);
+
+        wanted.removal_policy = Some(match to {
+            proto::RemovalAction::Mark => house.mark(column, "Gone"),
+            other => proto::RemovalPolicy { action: other.into(), ..Default::default() },
+        });
+        let warnings = update(&mut house, change(&wanted, &["removal_policy"])).await.unwrap().warnings;
+        let [warning] = warnings.as_slice() else { panic!("{warnings:?}") };
+        assert_eq!((warning.field.as_str(), warning.reason.as_str()), ("mapping.removal_policy", "MARKS_STAY"));
+        assert!(warning.message.starts_with("2 records bear the mark"), "{}", warning.message);
+        // Those marks are nobody's any more.
+        wanted.removal_policy = Some(house.mark("Asset Tag", "Gone"));
+        assert_eq!(update(&mut house, change(&wanted, &["removal_policy"])).await.unwrap().warnings, []);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -239,10 +239,7 @@ impl<'a> Deciding<'a> {
         match decision {
             Decision::Reject { reason, message } => self.reject(row, reason, message),
             // It would be deleted in turn (rule 10): its record was deleted by hand before the policy came to it.
-            Decision::Create { .. } if self.is_deleted_by_policy(row) => {
-                self.counts.skipped += 1;
-                self.done(row, "SKIPPED", None, None);
-            }
+            Decision::Create { .. } if self.is_deleted_by_policy(row) => self.leave_without_record(row),
             Decision::Create { row: changes } => {
                 let baseline = Baseline::default().confirmed(&wanted.cells, &changes, &[]);
                 let listed = listed(&changes, &[], None);

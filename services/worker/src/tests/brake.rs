@@ -5,7 +5,9 @@ use std::time::Duration;
 use pandaport_import::{Brake, MappingSpec};
 use pandaport_queue::Behind;
 use pandaport_store::Micros;
+use pandaport_store::health::Health;
 use pandaport_store::held::{self, Held, HeldKind};
+use pandaport_store::mappings;
 use pandaport_store::records::RecordOutcome;
 use pandaport_store::syncs::{self, Creation, Mode, NewSync, Sync, SyncState, TriggerKind};
 use reqwest::Method;
@@ -13,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::harness::World;
 use super::journey::{records_by_serial, succeeded};
-use super::removal::{come_back, delete_at_once, imported, leave, mark, status, with_outcome};
+use super::removal::{come_back, delete_at_once, imported, leave, mark, status, unreadable_to_its_end, with_outcome};
 
 /// More than a tenth, and at least three.
 fn tight(spec: &mut MappingSpec) {
@@ -131,6 +133,26 @@ async fn hold_back(world: &World, devices: &[Value]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rule_11_an_incomplete_read_keeps_what_is_held_and_is_no_recovery() {
+    let world = imported(180).await;
+    mark(&world, None, Duration::ZERO).await;
+    world.remap(tight).await;
+    let gone = leave(&world, 158..180).await;
+    world.sync(Mode::Incremental).await;
+    is_held(&world.sync(Mode::Incremental).await);
+    let before = held(&world).await.expect("the removals are held");
+    unreadable_to_its_end(&world).await;
+    let sync = world.sync(Mode::Incremental).await;
+    assert_eq!(sync.error_reason.as_deref(), Some("READ_INCOMPLETE"), "{sync:?}");
+    is_held(&sync);
+    assert_eq!(held(&world).await, Some(before), "the same, since the same time, under the same digest");
+    // What alerts follow.
+    let mapping = mappings::get(&world.store, &world.tenant, world.mapping_id).await.unwrap();
+    assert_eq!(mapping.health, Health::Held);
+    assert_eq!(status(&world, &gone[0]).await, Value::Null);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rule_11_an_empty_list_after_a_non_empty_one_removes_nobody() {
     let world = imported(4).await;
     world.remap(delete_at_once).await;
@@ -165,7 +187,8 @@ async fn untagged(devices: u32, cleared: usize) -> (World, Vec<Value>) {
     (world, fleet)
 }
 
-async fn value(world: &World, device: &Value, column: &str) -> Value {
+/// What the record of a device has in the column of that name.
+pub(super) async fn value(world: &World, device: &Value, column: &str) -> Value {
     let column = &world.sandbox.ready().columns[column];
     records_by_serial(world).await[device["serial_number"].as_str().unwrap()]["values"][column].clone()
 }

@@ -1,17 +1,19 @@
 //! A mapping that is changed between two syncs, and a collection that moves under it.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use pandaport_import::{MappingSpec, Pair, SourceField, WriteRule};
+use pandaport_import::{MappingSpec, Pair, RemovalAction, RemovalPolicy, SourceField, WriteRule};
 use pandaport_store::Micros;
 use pandaport_store::mappings::{self, Mapping, MappingChange, MappingState, NewRevision};
-use pandaport_store::syncs::{Mode, Sync, SyncState, WaitReason};
+use pandaport_store::syncs::{Mode, Sync, SyncState, TriggerKind, WaitReason};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::brake::value;
 use super::harness::{World, no_limits};
 use super::journey::{cancel, wait_until};
+use super::removal::{come_back, imported, leave};
 
 async fn mapping(world: &World) -> Mapping {
     mappings::get(&world.store, &world.tenant, world.mapping_id).await.unwrap()
@@ -19,6 +21,11 @@ async fn mapping(world: &World) -> Mapping {
 
 /// Saves the mapping anew, as UpdateMapping does once it has checked it.
 async fn change(world: &World, columns: &str, edit: impl FnOnce(&mut MappingSpec)) {
+    save(world, columns, false, edit).await;
+}
+
+/// The same for another removal policy: `forget_marks` if it marks otherwise.
+async fn save(world: &World, columns: &str, forget_marks: bool, edit: impl FnOnce(&mut MappingSpec)) {
     let before = mapping(world).await;
     let spec = mappings::spec(&world.store, &world.tenant, world.mapping_id, before.revision).await.unwrap();
     let mut spec: MappingSpec = serde_json::from_str(&spec).unwrap();
@@ -30,7 +37,7 @@ async fn change(world: &World, columns: &str, edit: impl FnOnce(&mut MappingSpec
         full_sync_every: Duration::from_secs(86_400),
         revision: Some(revision),
         fits: true,
-        forget_marks: false,
+        forget_marks,
     };
     let mut tx = world.store.begin_write().await.unwrap();
     let id = world.mapping_id;
@@ -185,15 +192,73 @@ async fn rule_15_a_retyped_column_breaks_the_mapping_even_where_values_would_fit
 #[tokio::test(flavor = "multi_thread")]
 async fn rule_15_a_sync_of_before_does_not_break_a_mapping_that_was_put_right_since() {
     let world = World::with(10, no_limits(), few).await;
-    succeeded(&world).await;
-    edit_column(&world, SourceField::Platform, json!({"deleted": true})).await;
+    let failed = put_right_during_a_sync(&world).await;
+    assert_eq!(failed.error_reason.as_deref(), Some("COLUMN_UNKNOWN"), "{failed:?}");
+    assert_eq!(mapping(&world).await.state, MappingState::Active);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_15_a_mapping_that_was_put_right_during_a_sync_gets_its_own_once_that_has_ended_though_nobody_asks() {
+    let world = World::with(10, no_limits(), few).await;
+    let failed = put_right_during_a_sync(&world).await;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let sync = loop {
+        match mapping(&world).await.last_sync_id {
+            Some(id) if id != failed.sync_id => break world.ended(id).await,
+            _ => assert!(Instant::now() < deadline, "no sync comes by itself"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert_eq!((sync.trigger_kind, sync.state), (TriggerKind::Schedule, SyncState::Succeeded), "{sync:?}");
+    let after = mapping(&world).await;
+    assert_eq!(
+        (after.state, after.next_sync_time),
+        (MappingState::Active, None),
+        "it syncs only when asked, as before"
+    );
+}
+
+/// A column is deleted, and the mapping changed to do without it while a sync of before is active. Answers with that sync,
+/// once it has failed.
+async fn put_right_during_a_sync(world: &World) -> Sync {
+    succeeded(world).await;
+    edit_column(world, SourceField::Platform, json!({"deleted": true})).await;
     // Queued at the revision that still has the column, and taken up only after the change.
     world.control(Method::PATCH, "/faults", Some(json!({"asset_panda": {"status_burst": {"status": 503}}}))).await;
     let id = world.trigger(Mode::Incremental, false).await;
-    change(&world, "[]", |spec| spec.pairs.retain(|pair| pair.source_field != SourceField::Platform)).await;
+    change(world, "[]", |spec| spec.pairs.retain(|pair| pair.source_field != SourceField::Platform)).await;
     world.control(Method::PATCH, "/faults", Some(json!({"asset_panda": {"status_burst": null}}))).await;
-    let sync = world.ended(id).await;
-    assert_eq!(sync.error_reason.as_deref(), Some("COLUMN_UNKNOWN"), "{sync:?}");
-    assert_eq!(mapping(&world).await.state, MappingState::Active);
+    world.ended(id).await
+}
+
+/// MARK in the column of that name, at once.
+fn marks_in(world: &World, column: &str, value: &str, unmark_value: &str) -> RemovalPolicy {
+    let column_id = world.sandbox.ready().columns[column].clone();
+    let action = RemovalAction::Mark { column_id, value: value.into(), unmark_value: Some(unmark_value.into()) };
+    RemovalPolicy { action, min_absence: Duration::ZERO }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_10_marks_of_another_policy_before_stay_and_those_of_the_present_one_are_undone() {
+    let world = imported(6).await;
+    let before = marks_in(&world, "Status", "Gone", "In use");
+    change(&world, "[]", |spec| spec.removal_policy = before).await;
+    let gone = leave(&world, 0..2).await;
     succeeded(&world).await;
+    assert_eq!(succeeded(&world).await.counts.removed, 2);
+
+    // From now on another column is marked. One of them comes back, one is still gone.
+    let now = marks_in(&world, "Notes", "Left", "Back");
+    save(&world, "[]", true, |spec| spec.removal_policy = now).await;
+    come_back(&world, &gone[..1]).await;
+    let sync = succeeded(&world).await;
+    assert_eq!((sync.counts.updated, sync.counts.removed), (0, 1), "{sync:?}");
+    let of = async |at: usize| [value(&world, &gone[at], "Status").await, value(&world, &gone[at], "Notes").await];
+    assert_eq!(of(0).await, [json!("Gone"), Value::Null], "nothing is written for it");
+    assert_eq!(of(1).await, [json!("Gone"), json!("Left")], "it bears both marks");
+
+    come_back(&world, &gone[1..]).await;
+    assert_eq!(succeeded(&world).await.counts.updated, 1);
+    assert_eq!(of(1).await, [json!("Gone"), json!("Back")]);
+    assert_eq!(succeeded(&world).await.counts.unchanged, 6);
 }

@@ -4,6 +4,7 @@
 mod bench;
 mod brake;
 mod clock;
+mod created_by_us;
 mod drift;
 mod harness;
 mod histories;

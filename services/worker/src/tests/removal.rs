@@ -56,6 +56,13 @@ pub(super) async fn with_outcome(world: &World, sync: &Sync, outcome: RecordOutc
     world.records(sync.sync_id).await.into_iter().filter(|it| it.outcome == outcome).collect()
 }
 
+/// The front of a list of about 160 devices goes away under every page: the fleet can't be read to its end.
+pub(super) async fn unreadable_to_its_end(world: &World) {
+    let shifting =
+        json!({"kandji": {"page_cap": 3, "delete_between_pages": {"at": "before", "devices": 3, "count": 45}}});
+    world.control(Method::PATCH, "/faults", Some(shifting)).await;
+}
+
 /// As if the complete reads so far had been so much earlier.
 async fn hours_pass(world: &World, hours: i64) {
     let pandaport_store::Pool::Sqlite { write, .. } = world.store.pool() else { panic!("SQLite") };
@@ -413,10 +420,7 @@ async fn rule_2_an_incomplete_read_counts_for_no_removal() {
     mark(&world, None, Duration::ZERO).await;
     let gone = leave(&world, 158..160).await;
     world.sync(Mode::Incremental).await;
-    // The front of the list goes away under every page: the fleet can't be read to its end.
-    let shifting =
-        json!({"kandji": {"page_cap": 3, "delete_between_pages": {"at": "before", "devices": 3, "count": 45}}});
-    world.control(Method::PATCH, "/faults", Some(shifting)).await;
+    unreadable_to_its_end(&world).await;
     let sync = world.sync(Mode::Incremental).await;
     assert_eq!(sync.error_reason.as_deref(), Some("READ_INCOMPLETE"), "{sync:?}");
     assert_eq!(sync.counts.removed, 0, "though two are due: {sync:?}");

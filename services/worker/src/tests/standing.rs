@@ -186,6 +186,29 @@ async fn rule_10_with_delete_a_device_that_is_removed_and_has_no_record_is_not_m
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rule_10_with_delete_a_removed_device_whose_record_was_deleted_by_hand_is_not_made_anew_and_told_of_once() {
+    let world = World::mapped(5, |spec| spec.removal_policy.action = RemovalAction::Delete).await;
+    let ids = platforms(&world, 0).await;
+    succeeded(&world.sync(Mode::Incremental).await);
+    let device = world.fleet().await[3].clone();
+    let record = &records_by_serial(&world).await[device["serial_number"].as_str().unwrap()]["id"];
+    world.control(Method::DELETE, &format!("/records/{}", record.as_str().unwrap()), None).await;
+    world.edit(&ids[3], json!({"is_removed": true})).await;
+    for (mode, told) in [(Mode::Full, 1), (Mode::Incremental, 0), (Mode::Full, 0)] {
+        let sync = world.sync(mode).await;
+        succeeded(&sync);
+        assert_eq!((sync.counts.skipped, sync.counts.unchanged, sync.counts.created), (1, 4, 0), "{mode}: {sync:?}");
+        let skipped = with_outcome(&world, sync.sync_id, RecordOutcome::Skipped).await;
+        assert_eq!(skipped.len(), told, "{mode}: {skipped:?}");
+        assert!(skipped.iter().all(|it| it.reason.as_deref() == Some("REMOVED_IN_KANDJI")), "{skipped:?}");
+        assert_eq!(records_by_serial(&world).await.len(), 4, "{mode}");
+    }
+    world.edit(&ids[3], json!({"is_removed": false})).await;
+    let sync = world.sync(Mode::Incremental).await;
+    assert_eq!((sync.counts.created, sync.counts.unchanged), (1, 4), "{sync:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rule_10_a_device_is_absent_since_the_first_complete_read_without_it_until_it_is_seen() {
     let world = World::of(6).await;
     succeeded(&world.sync(Mode::Incremental).await);

@@ -1,6 +1,6 @@
 //! What DECIDE leaves for the brake to weigh, and what the removal policy has it undo (rules 10, 11).
 
-use pandaport_import::{Change, RemovalAction};
+use pandaport_import::{Change, NotImported, RemovalAction};
 use pandaport_store::engine::{Item, Op, UndecidedRow, flag};
 use pandaport_store::held::HeldKind;
 use serde_json::Value;
@@ -30,6 +30,27 @@ impl Deciding<'_> {
     /// Whether the policy would delete what is created for this device.
     pub(super) fn is_deleted_by_policy(&self, row: &UndecidedRow) -> bool {
         self.run.spec.removal_policy.action == RemovalAction::Delete && row.flags & flag::REMOVED != 0
+    }
+
+    /// Nothing is made for it, as for any device that is listed as removed and has no record: told of once.
+    pub(super) fn leave_without_record(&mut self, row: &UndecidedRow) {
+        let why = NotImported::RemovedInKandji;
+        self.counts.skipped += 1;
+        self.ops.push(Op::KeepLink {
+            device_id: row.device_id.clone(),
+            fingerprint: why.fingerprint().to_vec(),
+            cells: None,
+            forms: None,
+            passenger_time: None,
+        });
+        self.ops.push(Op::Done {
+            device_id: row.device_id.clone(),
+            outcome: "SKIPPED",
+            reason: Some(why.reason()),
+            message: Some(why.to_string()),
+            record_id: None,
+            changes: None,
+        });
     }
 
     /// Set for a device whose record is marked and that does not count as gone any more.

@@ -1,0 +1,93 @@
+//! Reading mappings, and what of their records is told.
+
+use super::{Mapping, Revision};
+use crate::dialect::{on_read, on_tx};
+use crate::{ConnectionId, MappingId, Result, Store, StoreError, Tenant, Tx};
+
+/// One mapping.
+///
+/// # Errors
+/// [`StoreError::NotFound`].
+pub async fn get(store: &Store, tenant: &Tenant, id: MappingId) -> Result<Mapping> {
+    on_read!(store, pool => sqlx::query_as::<_, Mapping>(concat!(
+        "SELECT ", columns!(), " FROM mappings WHERE mapping_id = $1 AND tenant = $2"))
+        .bind(id).bind(tenant).fetch_optional(pool).await)?
+    .ok_or_else(|| StoreError::not_found("mapping", id))
+}
+
+/// One mapping, as the transaction sees it.
+///
+/// # Errors
+/// [`StoreError::NotFound`].
+pub async fn get_in(tx: &mut Tx, tenant: &Tenant, id: MappingId) -> Result<Mapping> {
+    on_tx!(tx, conn => sqlx::query_as::<_, Mapping>(concat!(
+        "SELECT ", columns!(), " FROM mappings WHERE mapping_id = $1 AND tenant = $2"))
+        .bind(id).bind(tenant).fetch_optional(&mut *conn).await)?
+    .ok_or_else(|| StoreError::not_found("mapping", id))
+}
+
+/// A tenant's mappings (of one connection, if given) in the order of their ids, those behind `after`.
+///
+/// # Errors
+/// [`StoreError::Unavailable`].
+pub async fn list(
+    store: &Store,
+    tenant: &Tenant,
+    connection_id: Option<ConnectionId>,
+    after: Option<MappingId>,
+    limit: u32,
+) -> Result<Vec<Mapping>> {
+    Ok(on_read!(store, pool => sqlx::query_as::<_, Mapping>(concat!(
+        "SELECT ", columns!(), " FROM mappings WHERE tenant = $1 AND mapping_id > $2 AND connection_id = COALESCE($3, connection_id) \
+         ORDER BY mapping_id LIMIT $4"))
+        .bind(tenant)
+        .bind(after.map_or(uuid::Uuid::nil(), |id| id.0))
+        .bind(connection_id)
+        .bind(i64::from(limit))
+        .fetch_all(pool)
+        .await)?)
+}
+
+/// What a mapping said at a revision, and the columns that it was held against then.
+///
+/// # Errors
+/// [`StoreError::NotFound`].
+pub async fn revision(store: &Store, tenant: &Tenant, id: MappingId, revision: i64) -> Result<Revision> {
+    on_read!(store, pool => sqlx::query_as::<_, Revision>(
+        "SELECT spec, columns FROM mapping_revisions WHERE mapping_id = $1 AND revision = $2 AND tenant = $3")
+        .bind(id).bind(revision).bind(tenant).fetch_optional(pool).await)?
+    .ok_or_else(|| StoreError::not_found("mapping", id))
+}
+
+/// What a mapping said at a revision (`pandaport_import::MappingSpec`), JSON.
+///
+/// # Errors
+/// [`StoreError::NotFound`].
+pub async fn spec(store: &Store, tenant: &Tenant, id: MappingId, revision: i64) -> Result<String> {
+    on_read!(store, pool => sqlx::query_scalar::<_, String>(
+        "SELECT spec FROM mapping_revisions WHERE mapping_id = $1 AND revision = $2 AND tenant = $3")
+        .bind(id).bind(revision).bind(tenant).fetch_optional(pool).await)?
+    .ok_or_else(|| StoreError::not_found("mapping", id))
+}
+
+/// How many records bear the mark of the removal policy.
+///
+/// # Errors
+/// [`StoreError::Unavailable`].
+pub async fn marked_count(store: &Store, tenant: &Tenant, id: MappingId) -> Result<usize> {
+    let count: i64 = on_read!(store, pool => sqlx::query_scalar::<_, i64>(
+        "SELECT COUNT(*) FROM links WHERE mapping_id = $1 AND tenant = $2 AND (flags & 576) <> 0")
+        .bind(id).bind(tenant).fetch_one(pool).await)?;
+    Ok(usize::try_from(count).unwrap_or_default())
+}
+
+/// How many of the records that it is tied to a mapping has created itself.
+///
+/// # Errors
+/// [`StoreError::Unavailable`].
+pub async fn created_count(store: &Store, tenant: &Tenant, id: MappingId) -> Result<usize> {
+    let count: i64 = on_read!(store, pool => sqlx::query_scalar::<_, i64>(
+        "SELECT COUNT(*) FROM link_values WHERE mapping_id = $1 AND tenant = $2 AND created_by_us AND record_id IS NOT NULL")
+        .bind(id).bind(tenant).fetch_one(pool).await)?;
+    Ok(usize::try_from(count).unwrap_or_default())
+}
