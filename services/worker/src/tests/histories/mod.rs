@@ -11,8 +11,10 @@ mod examples;
 mod fleet;
 mod history;
 mod ledger;
+mod mapping;
 mod minimal;
 mod oracle;
+mod removals;
 mod stage;
 mod wire;
 
