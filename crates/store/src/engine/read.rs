@@ -197,11 +197,18 @@ impl Store {
         Ok(cancel)
     }
 
-    /// Ends READ. A complete read tells the mapping the size of the fleet, and the links which devices are absent.
+    /// Ends READ. A complete read tells the mapping the size of the fleet, and the links which devices are absent: since
+    /// `now`, for a sync may have waited long before it read them.
     ///
     /// # Errors
     /// [`crate::StoreError::FenceLost`], [`crate::StoreError::Unavailable`].
-    pub async fn finish_read(&self, slice: &super::Slice, complete: Option<u64>, progress: &Progress) -> Result<bool> {
+    pub async fn finish_read(
+        &self,
+        slice: &super::Slice,
+        complete: Option<u64>,
+        now: Micros,
+        progress: &Progress,
+    ) -> Result<bool> {
         let mut tx = self.begin_write().await?;
         let cancel = fenced(&mut tx, slice.guard, progress).await?;
         if let (Some(size), false) = (complete, slice.guard.dry_run) {
@@ -209,7 +216,7 @@ impl Store {
                 "UPDATE mappings SET fleet_size = $2, last_complete_read_time = $3 WHERE mapping_id = $1")
                 .bind(slice.row.mapping_id).bind(i64::try_from(size).unwrap_or(i64::MAX)).bind(slice.row.start_time)
                 .execute(conn).await.map(|_| ()))?;
-            super::standing::note_absent(&mut tx, slice).await?;
+            super::standing::note_absent(&mut tx, slice, now).await?;
         }
         tx.commit().await?;
         Ok(cancel)

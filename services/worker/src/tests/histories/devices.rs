@@ -4,7 +4,9 @@
 use pandaport_store::devices::{Device as Known, DeviceState};
 use pandaport_store::records::{RecordOutcome, SyncRecord};
 
-use super::fleet::{CREATE_ONLY, Cells, DEVICE_ID, Device, FILL_ONLY, ODD_TAG, PASSENGER, SERIAL, STATUS, cell, key, same};
+use super::fleet::{
+    CREATE_ONLY, Cells, DEVICE_ID, Device, FILL_ONLY, ODD_TAG, PASSENGER, SERIAL, STATUS, cell, key, same,
+};
 use super::history::Policy;
 use super::ledger::{Kind, Records, Row};
 use super::minimal::without_passengers;
@@ -54,8 +56,11 @@ fn current(seen: &Seen<'_>, device: &Device, known: &Known) -> Result<(), String
     }
     let Some(record) = &known.record_id else { return Err(format!("device {id} has no record")) };
     let Some(cells) = seen.ledger.records.get(record) else {
-        let told =
-            if seen.is_full() && !seen.held.has(&Group::Deleted, &id) { Err(format!("rule 13: record {record} of device {id} is gone")) } else { Ok(()) };
+        let told = if seen.is_full() && !seen.held.has(&Group::Deleted, &id) {
+            Err(format!("rule 13: record {record} of device {id} is gone"))
+        } else {
+            Ok(())
+        };
         return told;
     };
     removals::not_marked(seen, device, record)?;

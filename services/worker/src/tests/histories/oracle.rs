@@ -126,7 +126,7 @@ impl Oracle {
             minimal::check(self, seen).map_err(tell)?;
             devices::check(self, seen).map_err(tell)?;
             self.removals.check(seen).map_err(tell)?;
-            self.quiet = true;
+            self.quiet = !seen.frees_identifiers();
         }
         self.removals.note(seen);
         self.note_refusals(seen);
@@ -167,7 +167,8 @@ impl Oracle {
         if seen.held != seen.held_before {
             return Err(format!("a dry run changed what is held: {:?}, before {:?}", seen.held, seen.held_before));
         }
-        let doubtless = seen.ledger.unsure.is_empty() && seen.steady;
+        let sees_all = !seen.ledger.written_at.keys().any(|id| seen.is_fresh(id));
+        let doubtless = seen.ledger.unsure.is_empty() && seen.steady && sees_all;
         self.dry_run = doubtless.then(|| Plan::of(seen));
         Ok(())
     }
@@ -382,6 +383,17 @@ impl Seen<'_> {
     /// Whether a person changed the serial number in a way that no search of this sync had to see.
     fn unseen_by_search(&self, id: &str) -> bool {
         self.ledger.is_by_hand(id, SERIAL) && (!self.steady || self.is_fresh(id))
+    }
+
+    /// Rule 12: swapped values go one after the other. A device was rejected for a serial number that this very sync took
+    /// away from where it was: the next one has something to do.
+    fn frees_identifiers(&self) -> bool {
+        let frees = |row: &Row| row.applied && (row.kind == Kind::Delete || row.sent.contains_key(SERIAL));
+        let waits = |it: &SyncRecord| {
+            let reason = it.reason.as_deref().unwrap_or_default();
+            ["IDENTIFIER_TAKEN", "IDENTIFIER_AMBIGUOUS", "IDENTIFIER_NEAR_MATCH"].contains(&reason)
+        };
+        self.ledger.rows.iter().any(frees) && self.outcomes.iter().any(waits)
     }
 
     /// Rows that a sync with nothing to do would not send. What is quarantined may be tried again, and refused again; and

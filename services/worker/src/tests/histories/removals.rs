@@ -110,7 +110,10 @@ impl Removals {
             return Err(format!("rule 10: record {record} was deleted, and we had not created it"));
         }
         if !holders(seen, record).any(|device| self.may_be_gone(seen, device)) {
-            return Err(format!("rule 10: record {record} got {:?} {:?}, and its device is not gone", row.kind, row.sent));
+            return Err(format!(
+                "rule 10: record {record} got {:?} {:?}, and its device is not gone",
+                row.kind, row.sent
+            ));
         }
         Ok(())
     }
@@ -146,12 +149,16 @@ impl Removals {
 
     fn all_due_is_done(&self, seen: &Seen<'_>) -> Result<(), String> {
         for (id, known) in seen.before {
-            let Some(record) = known.record_id.as_ref().filter(|it| seen.collection.contains_key(*it)) else { continue };
+            let Some(record) = known.record_id.as_ref().filter(|it| seen.collection.contains_key(*it)) else {
+                continue;
+            };
             let gone = match seen.present().find(|it| it.id() == *id) {
                 Some(device) => is_gone_though_there(seen, device),
-                None => self.absences.get(id).and_then(|it| it.at_last).is_some_and(|at| {
-                    seen.began_at() >= at + seen.min_absence()
-                }),
+                None => self
+                    .absences
+                    .get(id)
+                    .and_then(|it| it.at_last)
+                    .is_some_and(|at| seen.began_at() >= at + seen.min_absence()),
             };
             let is_passed_on = holders(seen, record).any(|it| it != id);
             if !gone || is_passed_on || seen.held.has(&Group::Removal, id) {
