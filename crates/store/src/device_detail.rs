@@ -128,7 +128,7 @@ pub struct Other {
     pub last_enrollment: Option<Micros>,
     /// Its last check-in.
     pub last_check_in: Option<Micros>,
-    /// When the first complete read began that it was absent from; unset while it is there.
+    /// When the first complete read was over that it was absent from; unset while it is there.
     pub absent_since: Option<Micros>,
 }
 

@@ -36,7 +36,7 @@ pub struct Device {
     pub state: DeviceState,
     /// Its link's flags, see [`crate::engine::flag`]; 0 without a link.
     pub flags: i64,
-    /// When the first complete read began that it was absent from; unset while it is there.
+    /// When the first complete read was over that it was absent from; unset while it is there.
     pub absent_since: Option<Micros>,
     /// Whether we created its record.
     pub created_by_us: bool,

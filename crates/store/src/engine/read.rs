@@ -197,8 +197,8 @@ impl Store {
         Ok(cancel)
     }
 
-    /// Ends READ. A complete read tells the mapping the size of the fleet, and the links which devices are absent: unless an
-    /// entry could be anybody's (`all_named`).
+    /// Ends READ. A complete read tells the mapping the size of the fleet, and the links which devices are absent: since
+    /// `now`, for a sync may have waited long before it read them. `None`: an entry could be anybody's, and nobody is.
     ///
     /// # Errors
     /// [`crate::StoreError::FenceLost`], [`crate::StoreError::Unavailable`].
@@ -206,7 +206,7 @@ impl Store {
         &self,
         slice: &super::Slice,
         complete: Option<u64>,
-        all_named: bool,
+        now: Option<Micros>,
         progress: &Progress,
     ) -> Result<bool> {
         let mut tx = self.begin_write().await?;
@@ -216,8 +216,8 @@ impl Store {
                 "UPDATE mappings SET fleet_size = $2, last_complete_read_time = $3 WHERE mapping_id = $1")
                 .bind(slice.row.mapping_id).bind(i64::try_from(size).unwrap_or(i64::MAX)).bind(slice.row.start_time)
                 .execute(conn).await.map(|_| ()))?;
-            if all_named {
-                super::standing::note_absent(&mut tx, slice).await?;
+            if let Some(now) = now {
+                super::standing::note_absent(&mut tx, slice, now).await?;
             }
         }
         tx.commit().await?;

@@ -12,7 +12,7 @@ pub struct Due {
     pub at_once: i64,
     /// Flags of those that the policy has done with.
     pub settled: i64,
-    /// Absent devices are due if a complete read missed them then or before.
+    /// Absent devices are due if an earlier complete read, over then or before, missed them.
     pub absent_by: Micros,
     /// Records that refused their removal are tried again if they did so then or before.
     pub refused_by: Micros,

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{SeenDevice, Slice};
 use crate::dialect::on_tx;
-use crate::{Result, Tx};
+use crate::{Micros, Result, Tx};
 
 /// How a device stands, where its link does not say so yet. A link is made if there is none: without a record.
 #[derive(Clone, Debug)]
@@ -88,13 +88,12 @@ pub(super) async fn keep(tx: &mut Tx, slice: &Slice, standings: &[Standing]) -> 
 
 /// After a complete read: whoever it did not bring is absent, since the first such read. Devices without a record that
 /// are absent are forgotten, so that neither a list nor a count goes on telling of them.
-pub(super) async fn note_absent(tx: &mut Tx, slice: &Slice) -> Result<()> {
+pub(super) async fn note_absent(tx: &mut Tx, slice: &Slice, now: Micros) -> Result<()> {
     let mapping = slice.row.mapping_id;
     let newly: u64 = on_tx!(&mut *tx, conn => sqlx::query(
         "UPDATE links SET absent_since = $3
          WHERE mapping_id = $1 AND absent_since IS NULL AND (seen_sync IS NULL OR seen_sync <> $2)")
-        .bind(mapping).bind(slice.guard.sync_id).bind(slice.row.start_time).execute(conn).await
-        .map(|it| it.rows_affected()))?;
+        .bind(mapping).bind(slice.guard.sync_id).bind(now).execute(conn).await.map(|it| it.rows_affected()))?;
     if newly == 0 {
         return Ok(());
     }

@@ -48,7 +48,8 @@ pub(crate) async fn run(run: &mut Run) -> Result<(), Halt> {
     };
     run.checkpoint.fleet_is_empty = size == Some(0);
     let progress = Progress { phase: Some("RESOLVE"), ..run.progress(CountDeltas::default()) };
-    let cancel = run.store.finish_read(&run.slice, size, run.checkpoint.unnamed == 0, &progress).await?;
+    let now = (run.checkpoint.unnamed == 0).then(|| run.now());
+    let cancel = run.store.finish_read(&run.slice, size, now, &progress).await?;
     "RESOLVE".clone_into(&mut run.slice.row.phase);
     if cancel { Err(Halt::Cancelled) } else { Ok(()) }
 }

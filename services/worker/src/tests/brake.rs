@@ -5,7 +5,7 @@ use std::time::Duration;
 use pandaport_import::{Brake, MappingSpec};
 use pandaport_queue::Behind;
 use pandaport_store::Micros;
-use pandaport_store::health::Health;
+use pandaport_store::alerts::Health;
 use pandaport_store::held::{self, Held, HeldKind};
 use pandaport_store::mappings;
 use pandaport_store::records::RecordOutcome;

@@ -1,17 +1,35 @@
-//! Every device that is there has exactly one record with the right values, or a reason why not.
+//! Every device that is there, and that the filter lets pass, has exactly one record with the right values, or a reason
+//! why not.
 
 use pandaport_store::devices::{Device as Known, DeviceState};
 use pandaport_store::records::{RecordOutcome, SyncRecord};
 
-use super::fleet::{CREATE_ONLY, Cells, DEVICE_ID, Device, FILL_ONLY, ODD_TAG, PASSENGER, SERIAL, cell, key, same};
-use super::ledger::{Kind, Records};
+use super::fleet::{
+    CREATE_ONLY, Cells, DEVICE_ID, Device, FILL_ONLY, ODD_TAG, PASSENGER, SERIAL, STATUS, cell, key, same,
+};
+use super::history::Policy;
+use super::ledger::{Kind, Records, Row};
 use super::minimal::without_passengers;
 use super::oracle::{Oracle, QUARANTINE, Seen};
+use super::removals::{self, Group};
 
 pub(super) fn check(oracle: &Oracle, seen: &Seen<'_>) -> Result<(), String> {
     for device in seen.present() {
         let id = device.id();
-        let Some(known) = seen.after.get(&id) else { return Err(format!("device {id} was lost")) };
+        let known = seen.after.get(&id);
+        if seen.leaves_out(device) {
+            match known.map(|it| it.state) {
+                Some(DeviceState::Filtered | DeviceState::InFlight) => continue,
+                other => return Err(format!("device {id} is left out, and is {other:?}")),
+            }
+        }
+        let Some(known) = known else {
+            // Its record is deleted, and no other is made.
+            if seen.setup.policy == Policy::Delete && device.removed {
+                continue;
+            }
+            return Err(format!("device {id} was lost"));
+        };
         let outcome = seen.outcomes.iter().find(|it| it.device_id == id);
         match known.state {
             DeviceState::Rejected => rejected(oracle, seen, device, known, outcome)?,
@@ -38,10 +56,14 @@ fn current(seen: &Seen<'_>, device: &Device, known: &Known) -> Result<(), String
     }
     let Some(record) = &known.record_id else { return Err(format!("device {id} has no record")) };
     let Some(cells) = seen.ledger.records.get(record) else {
-        let told =
-            if seen.is_full() { Err(format!("rule 13: record {record} of device {id} is gone")) } else { Ok(()) };
+        let told = if seen.is_full() && !seen.held.has(&Group::Deleted, &id) {
+            Err(format!("rule 13: record {record} of device {id} is gone"))
+        } else {
+            Ok(())
+        };
         return told;
     };
+    removals::not_marked(seen, device, record)?;
     let edited = |id: &str| seen.ledger.is_by_hand(id, SERIAL);
     let twin = with_serial(&seen.ledger.records, &device.serial).find(|it| *it != record);
     if let Some(twin) =
@@ -52,8 +74,10 @@ fn current(seen: &Seen<'_>, device: &Device, known: &Known) -> Result<(), String
             device.serial
         ));
     }
+    // A mark, set or taken back, is written alone.
+    let is_write = |it: &Row| it.applied && it.sent.keys().any(|column| column != STATUS);
     let wrote = |kind: Kind| {
-        seen.ledger.rows.iter().any(|it| it.kind == kind && it.applied && it.record_id.as_ref() == Some(record))
+        seen.ledger.rows.iter().any(|it| it.kind == kind && is_write(it) && it.record_id.as_ref() == Some(record))
     };
     let adopted = seen.outcomes.iter().any(|it| it.device_id == id && it.outcome == RecordOutcome::Adopted);
     for (column, wanted) in device.wanted() {
@@ -64,6 +88,7 @@ fn current(seen: &Seen<'_>, device: &Device, known: &Known) -> Result<(), String
             CREATE_ONLY => !wrote(Kind::Create) || same(there, Some(&wanted)),
             FILL_ONLY if wrote(Kind::Create) => same(there, Some(&wanted)),
             FILL_ONLY => none || !(seen.is_full() || adopted) || !same(there, None) || seen.is_fresh(record),
+            _ if none && seen.held.has(&Group::Clear(column.clone()), &id) => true,
             PASSENGER if !wrote(Kind::Create) && !wrote(Kind::Update) => true,
             // A person's edit is found by a full sync; and an empty field clears only what is ours.
             _ if by_hand && (none || !(seen.is_full() || adopted) || seen.is_fresh(record)) => true,
@@ -79,7 +104,8 @@ fn current(seen: &Seen<'_>, device: &Device, known: &Known) -> Result<(), String
 /// The device that has this one's serial number, or nearly, and the better claim to it.
 fn rival<'a>(seen: &'a Seen<'_>, device: &Device) -> Option<&'a Device> {
     let same = |it: &&Device| !it.serial.is_empty() && key(&it.serial) == key(&device.serial);
-    seen.present().filter(same).max_by_key(|it| it.rank()).filter(|it| it.id() != device.id())
+    let rivals = seen.present().filter(|it| seen.is_imported(it));
+    rivals.filter(same).max_by_key(|it| it.rank()).filter(|it| it.id() != device.id())
 }
 
 fn with_serial<'a>(records: &'a Records, serial: &'a str) -> impl Iterator<Item = &'a String> {

@@ -1,9 +1,11 @@
 //! Histories that once went wrong, and plain ones that show how a history reads.
 
+use pandaport_import::{Brake, OnFiltered};
+
 use super::bench::Bench;
 use super::history::Field::*;
 use super::history::Step::*;
-use super::history::{Serial, Setup, Step, Sync as S, Trouble};
+use super::history::{Filter, Policy, Serial, Setup, Step, Sync as S, Trouble};
 use super::stage::play;
 
 fn holds(setup: Setup, steps: &[Step]) {
@@ -63,4 +65,54 @@ fn rule_4_after_a_refusal_only_what_differs_is_sent() {
     let setup = Setup { devices: 1, ..Setup::default() };
     let steps = [sync(), Refuse(true), Change(0, Tag, 4), sync(), Change(0, Tag, 2), sync()];
     holds(setup, &steps);
+}
+
+#[test]
+fn rule_10_how_long_a_device_is_absent_counts_from_the_read_that_missed_it() {
+    let policy = Policy::Mark { unmark_value: false };
+    let setup = Setup { devices: 2, policy, min_absence: 2, ..Setup::default() };
+    // Something is out before anything is read, for a day; and the next sync comes right after that one.
+    let late = S { troubles: vec![Trouble::Down { call: 1 }], meanwhile: vec![Wait(25 * 60)], ..S::default() };
+    holds(setup, &[sync(), Leave(0), Sync(late), sync()]);
+}
+
+#[test]
+fn rules_10_and_11_a_year_of_removals() {
+    let policy = Policy::Mark { unmark_value: true };
+    let brake = Brake { max_percent: 10, min_count: 2 };
+    let setup = Setup { devices: 6, policy, brake, filter: Some(Filter::Tag), ..Setup::default() };
+    let steps = [
+        sync(),
+        Leave(0),
+        sync(),
+        sync(),
+        Change(1, Removed, 1),
+        LeaveOut(2, true),
+        Change(3, Tag, 0),
+        sync(),
+        Return(0),
+        LeaveOut(2, false),
+        sync(),
+        Delete(3),
+        Delete(3),
+        full(),
+        Change(4, Email, 0),
+        Change(5, Email, 0),
+        sync(),
+        Sync(S { dry_run: true, ..S::default() }),
+        Approve(S { meanwhile: vec![Change(3, Email, 0)], troubles: vec![Trouble::Lost { write: 1 }], ..S::default() }),
+        Approve(S::default()),
+        Leave(0),
+        Leave(1),
+        Leave(2),
+        sync(),
+        sync(),
+        Return(1),
+        Approve(S { again: true, ..S::default() }),
+    ];
+    for policy in [policy, Policy::Delete, Policy::Leave] {
+        for on_filtered in [OnFiltered::AsRemoved, OnFiltered::Leave] {
+            holds(Setup { policy, on_filtered, ..setup }, &steps);
+        }
+    }
 }

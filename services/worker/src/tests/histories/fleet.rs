@@ -28,6 +28,8 @@ pub(super) struct Device {
     check_in: i64,
     enrolled: i64,
     pub(super) removed: bool,
+    /// Whether a filter leaves it out, if there is one.
+    pub(super) outside: bool,
 }
 
 /// The first enrolment and the first check-in, as seconds since 1970.
@@ -47,6 +49,7 @@ impl Device {
             check_in: ENROLLED + 100,
             enrolled: ENROLLED + i64::from(place),
             removed: false,
+            outside: false,
         }
     }
 
@@ -81,7 +84,8 @@ impl Device {
         };
         json!({
             "device_id": self.id(), "device_name": self.name, "serial_number": self.serial, "model": self.model,
-            "asset_tag": self.tag, "user": user, "is_removed": self.removed, "platform": "Mac",
+            "asset_tag": self.tag, "user": user, "is_removed": self.removed,
+            "platform": if self.outside { "iPad" } else { PLATFORM }, "tags": if self.outside { json!([]) } else { json!([TAG]) },
             "last_check_in": time(self.check_in), "first_enrollment": time(ENROLLED),
             "last_enrollment": time(self.enrolled),
         })
@@ -108,6 +112,16 @@ impl Device {
         (self.enrolled, self.check_in, self.id())
     }
 }
+
+/// What a filter asks for.
+pub(super) const PLATFORM: &str = "Mac";
+pub(super) const TAG: &str = "ours";
+
+/// The column of the removal policy's mark, which is not mapped, and what stands in it of a device that is gone, and of
+/// one that is back.
+pub(super) const STATUS: &str = "Status";
+pub(super) const GONE: &str = "Gone";
+pub(super) const BACK: &str = "In use";
 
 pub(super) const SERIAL: &str = "Serial Number";
 pub(super) const DEVICE_ID: &str = "Device ID";

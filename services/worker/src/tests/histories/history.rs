@@ -3,6 +3,7 @@
 //! Everything is small and chosen by number, so that a history that goes wrong can be shrunk and, printed, be pasted into
 //! a test of its own.
 
+use pandaport_import::{Brake, OnFiltered};
 use proptest::prelude::*;
 
 use self::Step::*;
@@ -22,12 +23,50 @@ pub(super) struct Setup {
     pub(super) loose: bool,
     /// Seconds that each call takes. Slices last thirty.
     pub(super) call_takes: u8,
+    /// What becomes of the records of devices that are gone, and after how many hours.
+    pub(super) policy: Policy,
+    pub(super) min_absence: u8,
+    /// What the filter looks at, if there is one, and what becomes of those that it leaves out.
+    pub(super) filter: Option<Filter>,
+    pub(super) on_filtered: OnFiltered,
+    /// As it is where a mapping says nothing, it holds nothing but the end of the fleet: there are too few devices.
+    pub(super) brake: Brake,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { devices: 3, unique: false, lag: 0, names_records: true, loose: false, call_takes: 0 }
+        Self {
+            devices: 3,
+            unique: false,
+            lag: 0,
+            names_records: true,
+            loose: false,
+            call_takes: 0,
+            policy: Policy::Leave,
+            min_absence: 0,
+            filter: None,
+            on_filtered: OnFiltered::Leave,
+            brake: Brake::default(),
+        }
     }
+}
+
+/// A removal policy (rule 10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Policy {
+    Leave,
+    /// Status is marked. When the device is back, another value is written, or else it is cleared.
+    Mark {
+        unmark_value: bool,
+    },
+    Delete,
+}
+
+/// What a filter looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Filter {
+    Platform,
+    Tag,
 }
 
 /// A column whose value a device or a person changes.
@@ -82,9 +121,13 @@ pub(super) enum Step {
     Insert(Serial, u8),
     /// Rows with the odd tag are refused from now on, or no longer.
     Refuse(bool),
+    /// A device becomes one that a filter leaves out, or one that it lets pass.
+    LeaveOut(u8, bool),
     /// So many minutes pass.
     Wait(u16),
     Sync(Sync),
+    /// What the brake holds is approved as it is shown, and the sync for that is run. (It chooses its own mode.)
+    Approve(Sync),
 }
 
 /// A sync, and what befalls it.
@@ -118,6 +161,18 @@ pub(super) enum Trouble {
 }
 
 pub(super) fn setup() -> impl Strategy<Value = Setup> {
+    (sides(), rules()).prop_map(|(sides, rules)| Setup {
+        policy: rules.policy,
+        min_absence: rules.min_absence,
+        filter: rules.filter,
+        on_filtered: rules.on_filtered,
+        brake: rules.brake,
+        ..sides
+    })
+}
+
+/// How the two sides behave.
+fn sides() -> impl Strategy<Value = Setup> {
     let lag = prop::sample::select(vec![0_u8, 0, 20, 90]);
     let forgets_ids = prop::bool::weighted(0.15);
     (0_u8..6, any::<bool>(), lag, forgets_ids, any::<bool>(), 0_u8..2).prop_map(
@@ -128,12 +183,31 @@ pub(super) fn setup() -> impl Strategy<Value = Setup> {
             names_records: !forgets_ids,
             loose,
             call_takes: slow * 7,
+            ..Setup::default()
         },
     )
 }
 
+/// What the mapping says.
+fn rules() -> impl Strategy<Value = Setup> {
+    let policy = prop_oneof![
+        1 => Just(Policy::Leave),
+        2 => any::<bool>().prop_map(|unmark_value| Policy::Mark { unmark_value }),
+        2 => Just(Policy::Delete),
+    ];
+    let min_absence = prop::sample::select(vec![0_u8, 0, 2]);
+    let filter = prop_oneof![2 => Just(None), 1 => Just(Some(Filter::Platform)), 1 => Just(Some(Filter::Tag))];
+    let on_filtered = prop::sample::select(vec![OnFiltered::Leave, OnFiltered::AsRemoved]);
+    let tight = |max_percent, min_count| Just(Brake { max_percent, min_count });
+    let brake = prop_oneof![3 => Just(Brake::default()), 1 => tight(10, 1), 1 => tight(10, 2), 1 => tight(50, 1)];
+    (policy, min_absence, filter, on_filtered, brake).prop_map(|(policy, min_absence, filter, on_filtered, brake)| {
+        Setup { policy, min_absence, filter, on_filtered, brake, ..Setup::default() }
+    })
+}
+
 pub(super) fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
-    prop::collection::vec(prop_oneof![3 => change(), 2 => sync().prop_map(Sync)], 1..most)
+    let step = prop_oneof![15 => change(), 10 => sync().prop_map(Sync), 2 => sync().prop_map(Approve)];
+    prop::collection::vec(step, 1..most)
 }
 
 fn field() -> impl Strategy<Value = Field> {
@@ -168,6 +242,7 @@ fn change() -> impl Strategy<Value = Step> {
         2 => device().prop_map(Delete),
         3 => (serial(), 0_u8..5).prop_map(|(serial, value)| Insert(serial, value)),
         2 => prop::bool::weighted(0.7).prop_map(Refuse),
+        2 => (device(), prop::bool::weighted(0.6)).prop_map(|(device, is_left_out)| LeaveOut(device, is_left_out)),
         2 => prop::sample::select(vec![1_u16, 5, 70, 25 * 60, 30 * 60]).prop_map(Wait),
     ]
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::http::Method;
 use serde_json::Value;
 
-use super::fleet::{Cells, same};
+use super::fleet::{Cells, GONE, STATUS, cell, same};
 
 /// A collection's records, by their ids.
 pub(super) type Records = BTreeMap<String, Cells>;
@@ -20,6 +20,8 @@ pub(super) struct Ledger {
     pub(super) by_hand: BTreeSet<(String, String)>,
     /// Cells that held a value of ours at some time.
     ever: BTreeSet<(String, String)>,
+    /// Records that we made.
+    pub(super) made: BTreeSet<String>,
     /// Rows sent since the sync began.
     pub(super) rows: Vec<Row>,
     /// Write calls since the sync began, by their rows.
@@ -30,7 +32,7 @@ pub(super) struct Ledger {
     pub(super) written_at: BTreeMap<String, u64>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     Create,
     Update,
@@ -54,6 +56,13 @@ pub(super) struct Row {
     /// The columns that a person had written last, and those that held a value of ours at some time.
     pub(super) by_hand: BTreeSet<String>,
     pub(super) ever: BTreeSet<String>,
+}
+
+impl Row {
+    /// Whether the removal policy sent it: a mark, or the record's end.
+    pub(super) fn is_removal(&self) -> bool {
+        self.kind == Kind::Delete || (self.kind == Kind::Update && cell(&self.sent, STATUS) == GONE)
+    }
 }
 
 impl Ledger {
@@ -103,6 +112,9 @@ impl Ledger {
                     }
                 }
                 self.written_at.insert(id.clone(), at);
+                if kind == Kind::Create {
+                    self.made.insert(id.clone());
+                }
             }
             if let Some(id) = record_id.as_ref().filter(|_| troubled) {
                 self.unsure.insert(id.clone());

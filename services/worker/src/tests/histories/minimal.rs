@@ -7,10 +7,11 @@ use super::ledger::{Kind, Row};
 use super::oracle::{Oracle, QUARANTINE, Seen};
 
 pub(super) fn check(oracle: &Oracle, seen: &Seen<'_>) -> Result<(), String> {
-    let mut applied: BTreeMap<(bool, &str), u32> = BTreeMap::new();
+    let mut applied: BTreeMap<(Kind, bool, &str), u32> = BTreeMap::new();
     for row in &seen.ledger.rows {
         let device = device_of(seen, row);
-        if let Some(device) = device {
+        // What is quarantined are values: the removal policy sends others.
+        if let Some(device) = device.filter(|_| !row.is_removal()) {
             not_quarantined(oracle, seen, device, row)?;
         }
         match row.kind {
@@ -19,15 +20,16 @@ pub(super) fn check(oracle: &Oracle, seen: &Seen<'_>) -> Result<(), String> {
                     return Err(format!("a create sends {column}, which is empty"));
                 }
             }
-            _ => update(seen, row)?,
+            Kind::Update => update(seen, row)?,
+            Kind::Delete => {}
         }
         let whose = device.or(row.record_id.as_deref()).unwrap_or_default();
         if row.applied {
-            *applied.entry((row.kind == Kind::Create, whose)).or_default() += 1;
+            *applied.entry((row.kind, row.is_removal(), whose)).or_default() += 1;
         }
     }
     if let Some((twice, _)) = applied.iter().find(|(_, times)| **times > 1).filter(|_| seen.calm) {
-        return Err(format!("{} was written more than once", twice.1));
+        return Err(format!("{} was written more than once", twice.2));
     }
     full_batches(seen)
 }
@@ -88,8 +90,10 @@ fn full_batches(seen: &Seen<'_>) -> Result<(), String> {
     if !seen.calm || rows.iter().any(|it| !it.applied) {
         return Ok(());
     }
-    let of = |kind: Kind| rows.iter().filter(|it| it.kind == kind).count().div_ceil(5);
-    let needed = of(Kind::Create) + of(Kind::Update) + of(Kind::Delete);
+    let of = |kind: Kind, removal: bool| {
+        rows.iter().filter(|it| it.kind == kind && it.is_removal() == removal).count().div_ceil(5)
+    };
+    let needed = of(Kind::Create, false) + of(Kind::Update, false) + of(Kind::Update, true) + of(Kind::Delete, true);
     if seen.ledger.calls.len() > needed {
         return Err(format!(
             "{} calls were made to write what {needed} could: {:?}",

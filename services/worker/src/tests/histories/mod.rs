@@ -11,8 +11,10 @@ mod examples;
 mod fleet;
 mod history;
 mod ledger;
+mod mapping;
 mod minimal;
 mod oracle;
+mod removals;
 mod stage;
 mod wire;
 
@@ -25,7 +27,10 @@ const CASES: u32 = 64;
 
 #[test]
 fn random_histories_keep_every_rule() {
-    let mut config = Config { failure_persistence: None, max_shrink_iters: 4_000, ..Config::default() };
+    let mut config = Config { failure_persistence: None, ..Config::default() };
+    if std::env::var_os("PROPTEST_MAX_SHRINK_ITERS").is_none() {
+        config.max_shrink_iters = 4_000;
+    }
     if std::env::var_os("PROPTEST_CASES").is_none() {
         config.cases = CASES;
     }

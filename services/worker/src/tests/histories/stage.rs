@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pandaport_import::{IdentifierPair, MappingSpec, Pair, SourceField, WriteRule};
 use pandaport_outbound::AllowedHosts;
 use pandaport_queue::{JobContext, Queue, SliceEnd, SyncJob};
 use pandaport_sandbox::{Faults, FleetSpec, RefuseRow, Sandbox, SandboxConfig, SandboxTime};
 use pandaport_store::devices::{self, Device as Known, DeviceFilter};
+use pandaport_store::held;
 use pandaport_store::syncs::{self, Creation, Mode, NewSync, Sync as SyncRow, TriggerKind};
 use pandaport_store::{Micros, Pool, Store, SyncId, records};
 use pandaport_upstream::{BudgetSettings, Upstream};
@@ -16,9 +16,11 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::bench::{Bench, HTTP_TIMEOUT};
-use super::fleet::{self, CREATE_ONLY, Device, FILL_ONLY, ODD_TAG, PASSENGER, SERIAL};
-use super::history::{Field, Setup, Step, Sync};
+use super::fleet::{self, Device, ODD_TAG, SERIAL};
+use super::history::{Field, Policy, Setup, Step, Sync};
+use super::mapping;
 use super::oracle::{Oracle, Seen};
+use super::removals::Items;
 use super::wire::{Hands, Wire};
 use crate::metrics::Metrics;
 use crate::tests::harness::{Ends, connect};
@@ -51,10 +53,7 @@ pub(super) async fn play(bench: &Bench, setup: Setup, steps: &[Step]) -> Result<
     for (at, step) in steps.iter().enumerate() {
         stage.step(step).await.map_err(|wrong| format!("at step {at}, {step:?}: {wrong}"))?;
     }
-    // Whatever happened: once it is quiet, a full sync makes all right, and then nothing is left to do.
-    stage.hands.turn(Duration::from_secs(600));
-    let last = Sync { full: true, again: true, ..Sync::default() };
-    stage.sync(&last).await.map_err(|wrong| format!("in the quiet at the end: {wrong}"))
+    stage.end().await.map_err(|wrong| format!("in the quiet at the end: {wrong}"))
 }
 
 impl<'a> Stage<'a> {
@@ -75,7 +74,7 @@ impl<'a> Stage<'a> {
         watch_commits(&store, &wire).await;
         let ends =
             Ends { kandji_url: &wire.kandji_url, asset_panda_url: &wire.asset_panda_url, now: hands.now().into() };
-        let spec = spec(&sandbox.ready().columns);
+        let spec = mapping::spec(&setup, &sandbox.ready().columns);
         let mapping_id = connect(&store, &pandaport_store::Tenant::default(), sandbox.ready(), &ends, &spec).await;
         let fleet = (0..setup.devices).map(Device::new).collect();
         let mut stage = Self {
@@ -100,10 +99,30 @@ impl<'a> Stage<'a> {
         self.hands.turn(MOMENT);
         match step {
             Step::Sync(sync) => Box::pin(self.sync(sync)).await,
+            Step::Approve(sync) => Box::pin(self.approve(sync)).await,
             other => {
                 self.change(other).await;
                 Ok(())
             }
+        }
+    }
+
+    /// Whatever happened: once it is quiet, a full sync makes all right, and then nothing is left to do. Devices that are
+    /// gone have been for long enough a while later; what the brake holds is let through as soon as it is approved.
+    async fn end(&mut self) -> Result<(), String> {
+        let last = Sync { full: true, again: true, ..Sync::default() };
+        self.hands.turn(Duration::from_secs(600));
+        self.sync(&last).await?;
+        if self.setup.policy == Policy::Leave && self.held().await.is_empty() {
+            return Ok(());
+        }
+        self.hands.turn(Duration::from_secs(3_600 * (1 + u64::from(self.setup.min_absence))));
+        self.sync(&Sync::default()).await?;
+        self.hands.turn(MOMENT);
+        self.approve(&Sync::default()).await?;
+        match self.held().await {
+            none if none.is_empty() => self.sync(&last).await,
+            held => Err(format!("rule 11: approved, and held again: {held:?}")),
         }
     }
 
@@ -130,7 +149,7 @@ impl<'a> Stage<'a> {
                 self.set_faults();
             }
             Step::Wait(minutes) => self.hands.turn(Duration::from_secs(u64::from(*minutes) * 60)),
-            Step::Enrol | Step::Sync(_) => {}
+            Step::Enrol | Step::Sync(_) | Step::Approve(_) => {}
             _ if count == 0 => {}
             Step::Change(place, field, value) => self.fleet[at(*place)].change(*field, *value),
             Step::Identify(place, serial) => {
@@ -146,28 +165,47 @@ impl<'a> Stage<'a> {
             Step::Leave(place) => self.fleet[at(*place)].present = false,
             Step::Return(place) => self.fleet[at(*place)].present = true,
             Step::EnrolAgain(place) => self.fleet[at(*place)].enrol_again(),
+            Step::LeaveOut(place, is_left_out) => self.fleet[at(*place)].outside = *is_left_out,
         }
         self.list_fleet().await;
     }
 
-    pub(super) async fn sync(&mut self, sync: &Sync) -> Result<(), String> {
-        self.one_sync(sync).await?;
+    async fn sync(&mut self, sync: &Sync) -> Result<(), String> {
+        let id = self.trigger(sync, false).await;
+        self.to_its_end(id, sync, None).await?;
+        self.again(sync).await
+    }
+
+    /// Lets through what is held, if anything is.
+    async fn approve(&mut self, sync: &Sync) -> Result<(), String> {
+        let approved = self.held().await;
+        if approved.is_empty() {
+            return Ok(());
+        }
+        let sync = &Sync { dry_run: false, ..sync.clone() };
+        let id = self.trigger(sync, true).await;
+        self.to_its_end(id, sync, Some(approved)).await?;
+        self.again(sync).await
+    }
+
+    async fn again(&mut self, sync: &Sync) -> Result<(), String> {
         if sync.again {
             let quiet = self.oracle.is_quiet();
             // A full sync reads what search sees.
             self.hands.turn(MOMENT + Duration::from_secs(self.setup.lag.into()));
             let again = Sync { full: sync.full, ..Sync::default() };
             let second = |wrong| format!("in the second sync: {wrong}");
-            self.one_sync(&again).await.map_err(second)?;
+            let id = self.trigger(&again, false).await;
+            self.to_its_end(id, &again, None).await.map_err(second)?;
             self.oracle.nothing_to_do(quiet).map_err(second)?;
         }
         Ok(())
     }
 
-    /// Triggers a sync, works it to its end through whatever befalls it, and has the oracle look at it.
-    async fn one_sync(&mut self, sync: &Sync) -> Result<(), String> {
-        let id = self.trigger(sync).await;
+    /// Works a sync to its end through whatever befalls it, and has the oracle look at it.
+    async fn to_its_end(&mut self, id: SyncId, sync: &Sync, approved: Option<Items>) -> Result<(), String> {
         let before = self.known().await;
+        let (held_before, was) = (self.held().await, self.fleet.clone());
         let collection = {
             let mut traffic = self.wire.traffic();
             (traffic.ledger.rows, traffic.ledger.calls) = (Vec::new(), Vec::new());
@@ -221,7 +259,7 @@ impl<'a> Stage<'a> {
         let row = self.row(id).await;
         let tenant = pandaport_store::Tenant::default();
         let outcomes = records::list(&self.store, &tenant, id, &[], None, 1_000).await.unwrap();
-        let after = self.known().await;
+        let (after, held) = (self.known().await, self.held().await);
         let traffic = self.wire.traffic();
         let seen = Seen {
             setup: &self.setup,
@@ -232,11 +270,16 @@ impl<'a> Stage<'a> {
             collection: &collection,
             ledger: &traffic.ledger,
             calls: traffic.by_api,
+            was: &was,
             fleet: &self.fleet,
+            held_before: &held_before,
+            held: &held,
+            approved: approved.as_ref(),
+            told_at: traffic.told_at,
             refuses: self.refuses,
             steady,
             calm: sync.troubles.is_empty(),
-            retries: sync.full || sync.retry_rejected,
+            retries: row.mode == Mode::Full || sync.retry_rejected,
             began,
             now: self.hands.now(),
             millis: self.hands.at(),
@@ -276,18 +319,25 @@ impl<'a> Stage<'a> {
         }
     }
 
-    async fn trigger(&self, sync: &Sync) -> SyncId {
+    async fn trigger(&self, sync: &Sync, approves: bool) -> SyncId {
+        let tenant = pandaport_store::Tenant::default();
+        let mut tx = self.store.begin_write().await.unwrap();
+        let approved = held::digest_in(&mut tx, &tenant, self.mapping_id).await.unwrap().filter(|_| approves);
+        // As the control plane does it: only a full sync looks again at records that are to be made anew.
+        let full = approved.as_ref().map_or(sync.full, |(_, deleted)| *deleted);
         let new = NewSync {
             mapping_id: self.mapping_id,
-            mode: if sync.full { Mode::Full } else { Mode::Incremental },
+            mode: if full { Mode::Full } else { Mode::Incremental },
             dry_run: sync.dry_run,
             retry_rejected: sync.retry_rejected,
             trigger_kind: TriggerKind::Call,
             traceparent: None,
         };
-        let mut tx = self.store.begin_write().await.unwrap();
-        let made = syncs::create(&mut tx, &pandaport_store::Tenant::default(), &new, self.now()).await.unwrap();
+        let made = syncs::create(&mut tx, &tenant, &new, self.now()).await.unwrap();
         let Creation::Created(row) = made else { panic!("a sync is active already") };
+        if let Some((digest, _)) = approved {
+            held::approve(&mut tx, &tenant, self.mapping_id, row.sync_id, &digest).await.unwrap();
+        }
         tx.commit().await.unwrap();
         row.sync_id
     }
@@ -307,6 +357,13 @@ impl<'a> Stage<'a> {
         let any = DeviceFilter { states: &[], removed_is_gone: false };
         let all = devices::list(&self.store, &tenant, self.mapping_id, any, None, 1_000).await.unwrap();
         all.into_iter().map(|it| (it.device_id.clone(), it)).collect()
+    }
+
+    /// All that the brake holds.
+    async fn held(&self) -> Items {
+        let tenant = pandaport_store::Tenant::default();
+        let held = held::of_mapping(&self.store, &tenant, self.mapping_id, 1_000).await.unwrap();
+        Items::of(held, &self.wire.traffic().ledger.columns)
     }
 
     fn now(&self) -> Micros {
@@ -351,7 +408,7 @@ impl<'a> Stage<'a> {
         let made = self.control(reqwest::Method::POST, "/records", Some(json!({"records": [cells]}))).await;
         let id = made["record_ids"][0].as_str().unwrap().to_owned();
         let all = self.control(reqwest::Method::GET, "/records?names=true", None).await;
-        self.wire.traffic().ledger.written_by_hand(&id, columns(&self.sandbox.ready().columns), all);
+        self.wire.traffic().ledger.written_by_hand(&id, self.sandbox.ready().columns.keys().cloned(), all);
     }
 
     fn record_at(&self, place: u8) -> Option<String> {
@@ -374,38 +431,4 @@ async fn watch_commits(store: &Store, wire: &Wire) {
     let Pool::Sqlite { write, .. } = store.pool() else { panic!("histories are played on SQLite") };
     let mut writer = write.acquire().await.unwrap();
     writer.lock_handle().await.unwrap().set_commit_hook(wire.commits());
-}
-
-fn columns(by_name: &BTreeMap<String, String>) -> impl Iterator<Item = String> {
-    by_name.keys().cloned()
-}
-
-fn spec(columns: &BTreeMap<String, String>) -> MappingSpec {
-    let column = |field: SourceField| columns[field.display_name()].clone();
-    let fields = [
-        SourceField::DeviceId,
-        SourceField::Model,
-        SourceField::AssetTag,
-        SourceField::UserEmail,
-        SourceField::IsRemoved,
-        SourceField::LastCheckIn,
-        SourceField::DeviceName,
-        SourceField::FirstEnrollment,
-    ];
-    let rule = |name: &str| match name {
-        PASSENGER => WriteRule::Passenger,
-        FILL_ONLY => WriteRule::FillOnly,
-        CREATE_ONLY => WriteRule::CreateOnly,
-        _ => WriteRule::Trigger,
-    };
-    let pair = |source_field: SourceField| Pair {
-        source_field,
-        column_id: column(source_field),
-        write_rule: rule(source_field.display_name()),
-        tag_separator: None,
-        date_format: None,
-    };
-    let identifier =
-        IdentifierPair { source_field: SourceField::SerialNumber, column_id: column(SourceField::SerialNumber) };
-    MappingSpec::new(identifier, fields.into_iter().map(pair).collect())
 }

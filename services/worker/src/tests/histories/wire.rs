@@ -86,6 +86,8 @@ pub(super) struct Traffic {
     commits: u8,
     /// Calls since the sync began, to Kandji and to Asset Panda.
     pub(super) by_api: [i64; 2],
+    /// When Kandji first and last told something since the sync began.
+    pub(super) told_at: Option<(u64, u64)>,
     /// Raised when a process ends: what it still has in flight reaches nobody.
     process: u32,
     ended: bool,
@@ -138,6 +140,7 @@ impl Wire {
         let mut state = self.traffic();
         state.troubles = troubles.to_vec();
         (state.calls, state.writes, state.commits, state.by_api) = (0, 0, 0, [0, 0]);
+        state.told_at = None;
     }
 
     /// Whether a slice is being worked: only then anything goes wrong.
@@ -256,6 +259,11 @@ impl Side {
             Fate::Ends { applied: false } => None,
             _ => Some(shared.pass_on(self.kandji, &sent).await),
         };
+        if self.kandji {
+            let now = shared.hands.at();
+            let mut state = shared.state.lock().unwrap();
+            state.told_at = Some((state.told_at.map_or(now, |it| it.0), now));
+        }
         if let (true, Some((_, answer))) = (is_write, &answer) {
             let records = shared.records().await;
             let mut state = shared.state.lock().unwrap();
