@@ -47,6 +47,10 @@ pub struct Crawl {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct LastPage {
     offset: u64,
+    /// How many were on it.
+    #[serde(default)]
+    length: u64,
+    /// Who was on it; behind a page that is not full, who was on the one before it as well: of a few devices all may go.
     ids: Vec<String>,
 }
 
@@ -128,7 +132,7 @@ impl Crawl {
         }
         let length = match &self.last {
             None => u64::from(self.limit),
-            Some(last) => last.ids.len() as u64,
+            Some(last) => last.length,
         };
         // A page shorter than others is likely the last one, and where the place is lost nothing ahead is known.
         if self.lost > 0 || length < self.longest.max(2) {
@@ -153,7 +157,7 @@ impl Crawl {
             return if ids.is_empty() { self.end(offset, ids, total) } else { self.take(offset, ids, 0) };
         };
         let seen: HashSet<&str> = last.ids.iter().map(String::as_str).collect();
-        let overlap_due = last.ids.len() > 1;
+        let overlap_due = last.length > 1;
         let joins = match ids {
             // At the very beginning nothing can have been skipped: an empty page there is an empty fleet.
             [] => !overlap_due || offset == 0,
@@ -191,7 +195,14 @@ impl Crawl {
         let length = ids.len() as u64;
         self.received += length - skip as u64;
         self.longest = self.longest.max(length);
-        self.last = Some(LastPage { offset, ids: ids.iter().map(|id| (*id).to_owned()).collect() });
+        let mut known: Vec<String> = match self.last.take() {
+            Some(before) if length < self.longest => before.ids,
+            _ => Vec::new(),
+        };
+        known.extend(ids.iter().map(|id| (*id).to_owned()));
+        let most = usize::try_from(2 * self.longest).unwrap_or(usize::MAX);
+        known.drain(..known.len().saturating_sub(most));
+        self.last = Some(LastPage { offset, length, ids: known });
         // The overlap is one device; after a page of one there is none, or the read would stand still.
         self.next = offset + (length - 1).max(1);
         self.furthest = self.furthest.max(self.next);

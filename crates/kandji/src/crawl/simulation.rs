@@ -129,6 +129,18 @@ fn section_7_reads_of_a_stable_fleet() {
     assert_eq!(stable_reads(100_000, 300, 300, Some(100_000), false), 336);
 }
 
+/// Found by chance: all of a last page that held two, and one more in a later place, cost all five steps back.
+#[test]
+fn rule_2_where_all_devices_of_a_short_last_page_go_the_page_before_it_is_joined() {
+    let calm = Turn { ask: 4, cap: 12, offer: 0, change: None };
+    let mut turns = vec![Turn { ask: 1, ..calm }; 20];
+    turns[4].change = Some(Change::Go { at: 43, count: 3 });
+    let mut fleet = Fleet::new(46);
+    let outcome = read(Crawl::new(12, Some(46)), &mut fleet, &turns, false);
+    assert_eq!((outcome.state, outcome.steps_back), (CrawlState::Complete, 2));
+    assert!(fleet.throughout.is_subset(&outcome.delivered));
+}
+
 fn change(most: u16) -> impl Strategy<Value = Change> {
     prop_oneof![
         (any::<u64>(), 1..=most).prop_map(|(at, count)| Change::Come { at, count }),

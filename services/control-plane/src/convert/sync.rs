@@ -91,6 +91,14 @@ pub(crate) fn stored_sync_state(state: proto::SyncState) -> Option<SyncState> {
     SyncState::ALL.iter().copied().find(|it| sync_state(*it) == state)
 }
 
+/// INCREMENTAL unless the caller says otherwise.
+pub(crate) fn stored_sync_mode(mode: Option<proto::SyncMode>) -> Mode {
+    match mode {
+        Some(proto::SyncMode::Full) => Mode::Full,
+        _ => Mode::Incremental,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,13 +109,5 @@ mod tests {
             assert_eq!(stored_sync_state(sync_state(*state)), Some(*state));
         }
         assert_eq!(stored_sync_state(proto::SyncState::Unspecified), None);
-    }
-}
-
-/// INCREMENTAL unless the caller says otherwise.
-pub(crate) fn stored_sync_mode(mode: Option<proto::SyncMode>) -> Mode {
-    match mode {
-        Some(proto::SyncMode::Full) => Mode::Full,
-        _ => Mode::Incremental,
     }
 }

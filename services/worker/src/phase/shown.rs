@@ -137,6 +137,62 @@ fn short(value: &Value) -> String {
     }
 }
 
+/// What the plan, if the sync applies one, has shown of devices that are being decided on.
+pub(super) struct ShownDevices(Option<HashMap<String, Shown>>);
+
+impl ShownDevices {
+    pub(super) async fn of(run: &Run, rows: &[UndecidedRow]) -> Result<Self, Halt> {
+        let Some(plan) = run.slice.row.plan_of else { return Ok(Self(None)) };
+        let ids: Vec<&str> = rows.iter().map(|row| row.device_id.as_str()).collect();
+        let shown = run.store.shown(plan, &ids).await?;
+        Ok(Self(Some(shown.into_iter().map(|it| (it.device_id.clone(), it)).collect())))
+    }
+
+    /// Whether something may be written for this device at all.
+    pub(super) fn allows(&self, device_id: &str) -> bool {
+        self.0.as_ref().is_none_or(|shown| shown.contains_key(device_id))
+    }
+
+    /// What was compared before anything was written may still turn out otherwise, as when a record is deleted while others
+    /// are written. What of this decision was not shown, in words; `None`: it may be done. What the brake held of the plan,
+    /// it holds again; what is removed may be written before.
+    pub(super) fn moved(
+        &self,
+        cells: &[CellSpec],
+        row: &UndecidedRow,
+        decision: &Decision,
+        unmark: Option<&Unmark>,
+    ) -> Result<Option<String>, Halt> {
+        let Some(all) = &self.0 else { return Ok(None) };
+        let (outcome, record_id, changes) = match decision {
+            Decision::Create { row } => (RecordOutcome::Created, None, listed(row, &[], None)),
+            Decision::Adopt { record_id, changes, differences, .. } => {
+                (RecordOutcome::Adopted, Some(record_id.clone()), listed(changes, differences, None))
+            }
+            Decision::Update { record_id, changes, .. } => {
+                (RecordOutcome::Updated, Some(record_id.clone()), listed(changes, &[], unmark))
+            }
+            _ => return Ok(None),
+        };
+        let shown = all.get(&row.device_id).cloned();
+        let goes_on = |it: &Shown| it.outcome == RecordOutcome::Removed || it.reason.as_deref() == Some("HELD");
+        if shown.as_ref().is_some_and(goes_on) {
+            return Ok(None);
+        }
+        let now = Shown {
+            device_id: row.device_id.clone(),
+            identifier: row.identifier.clone(),
+            outcome,
+            reason: None,
+            record_id,
+            changes: Some(changes),
+        };
+        let device = Differing { device_id: row.device_id.clone(), shown, now: Some(now) };
+        let moved = Comparison::new(cells).moved(&device)?;
+        Ok(moved.map(|moved| format!("This is not what the plan showed, and was not done. {moved}")))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -217,61 +273,5 @@ mod tests {
         for outcome in [RecordOutcome::Adopted, RecordOutcome::Removed] {
             assert!(moved(says(outcome, None, &json!([])), None).is_some(), "{outcome}");
         }
-    }
-}
-
-/// What the plan, if the sync applies one, has shown of devices that are being decided on.
-pub(super) struct ShownDevices(Option<HashMap<String, Shown>>);
-
-impl ShownDevices {
-    pub(super) async fn of(run: &Run, rows: &[UndecidedRow]) -> Result<Self, Halt> {
-        let Some(plan) = run.slice.row.plan_of else { return Ok(Self(None)) };
-        let ids: Vec<&str> = rows.iter().map(|row| row.device_id.as_str()).collect();
-        let shown = run.store.shown(plan, &ids).await?;
-        Ok(Self(Some(shown.into_iter().map(|it| (it.device_id.clone(), it)).collect())))
-    }
-
-    /// Whether something may be written for this device at all.
-    pub(super) fn allows(&self, device_id: &str) -> bool {
-        self.0.as_ref().is_none_or(|shown| shown.contains_key(device_id))
-    }
-
-    /// What was compared before anything was written may still turn out otherwise, as when a record is deleted while others
-    /// are written. What of this decision was not shown, in words; `None`: it may be done. What the brake held of the plan,
-    /// it holds again; what is removed may be written before.
-    pub(super) fn moved(
-        &self,
-        cells: &[CellSpec],
-        row: &UndecidedRow,
-        decision: &Decision,
-        unmark: Option<&Unmark>,
-    ) -> Result<Option<String>, Halt> {
-        let Some(all) = &self.0 else { return Ok(None) };
-        let (outcome, record_id, changes) = match decision {
-            Decision::Create { row } => (RecordOutcome::Created, None, listed(row, &[], None)),
-            Decision::Adopt { record_id, changes, differences, .. } => {
-                (RecordOutcome::Adopted, Some(record_id.clone()), listed(changes, differences, None))
-            }
-            Decision::Update { record_id, changes, .. } => {
-                (RecordOutcome::Updated, Some(record_id.clone()), listed(changes, &[], unmark))
-            }
-            _ => return Ok(None),
-        };
-        let shown = all.get(&row.device_id).cloned();
-        let goes_on = |it: &Shown| it.outcome == RecordOutcome::Removed || it.reason.as_deref() == Some("HELD");
-        if shown.as_ref().is_some_and(goes_on) {
-            return Ok(None);
-        }
-        let now = Shown {
-            device_id: row.device_id.clone(),
-            identifier: row.identifier.clone(),
-            outcome,
-            reason: None,
-            record_id,
-            changes: Some(changes),
-        };
-        let device = Differing { device_id: row.device_id.clone(), shown, now: Some(now) };
-        let moved = Comparison::new(cells).moved(&device)?;
-        Ok(moved.map(|moved| format!("This is not what the plan showed, and was not done. {moved}")))
     }
 }

@@ -172,7 +172,7 @@ impl<'a> Stage<'a> {
 
     async fn sync(&mut self, sync: &Sync) -> Result<(), String> {
         let id = self.trigger(sync, false).await;
-        self.to_its_end(id, sync, None).await?;
+        self.until_it_ended(id, sync, None).await?;
         self.again(sync).await
     }
 
@@ -184,7 +184,7 @@ impl<'a> Stage<'a> {
         }
         let sync = &Sync { dry_run: false, ..sync.clone() };
         let id = self.trigger(sync, true).await;
-        self.to_its_end(id, sync, Some(approved)).await?;
+        self.until_it_ended(id, sync, Some(approved)).await?;
         self.again(sync).await
     }
 
@@ -196,14 +196,14 @@ impl<'a> Stage<'a> {
             let again = Sync { full: sync.full, ..Sync::default() };
             let second = |wrong| format!("in the second sync: {wrong}");
             let id = self.trigger(&again, false).await;
-            self.to_its_end(id, &again, None).await.map_err(second)?;
+            self.until_it_ended(id, &again, None).await.map_err(second)?;
             self.oracle.nothing_to_do(quiet).map_err(second)?;
         }
         Ok(())
     }
 
     /// Works a sync to its end through whatever befalls it, and has the oracle look at it.
-    async fn to_its_end(&mut self, id: SyncId, sync: &Sync, approved: Option<Items>) -> Result<(), String> {
+    async fn until_it_ended(&mut self, id: SyncId, sync: &Sync, approved: Option<Items>) -> Result<(), String> {
         let before = self.known().await;
         let (held_before, was) = (self.held().await, self.fleet.clone());
         let collection = {
