@@ -22,7 +22,7 @@ pub struct DueMapping {
 /// ones are not: the collection may have been put right, and a sync looks before it writes.
 ///
 /// # Errors
-/// [`StoreError::Unavailable`].
+/// [`crate::StoreError::Unavailable`].
 pub async fn due(store: &Store, now: Micros, limit: u32) -> Result<Vec<DueMapping>> {
     Ok(on_read!(store, pool => sqlx::query_as::<_, DueMapping>(
         "SELECT mapping_id, tenant FROM mappings WHERE next_sync_time <= $1 AND state <> 'PAUSED' ORDER BY next_sync_time LIMIT $2")
@@ -34,7 +34,7 @@ pub async fn due(store: &Store, now: Micros, limit: u32) -> Result<Vec<DueMappin
 /// The sync is FULL when the time of a full one has come; that time moves on when such a sync completes.
 ///
 /// # Errors
-/// [`StoreError::Unavailable`].
+/// [`crate::StoreError::Unavailable`].
 pub async fn claim_due(tx: &mut Tx, due: &DueMapping, now: Micros) -> Result<Option<Creation>> {
     let mapping = get_in(tx, &due.tenant, due.mapping_id).await?;
     let Some(time) = mapping.next_sync_time.filter(|time| *time <= now) else { return Ok(None) };
@@ -79,7 +79,7 @@ const CLOCKS_DIFFER: Duration = Duration::from_secs(60);
 /// minute from now, and no next full one than its time. Answers how many syncs were.
 ///
 /// # Errors
-/// [`StoreError::Unavailable`].
+/// [`crate::StoreError::Unavailable`].
 pub async fn bring_forward(tx: &mut Tx, now: Micros) -> Result<u64> {
     on_tx!(&mut *tx, conn => sqlx::query(
         "UPDATE mappings SET next_full_time = $1 + full_sync_every_ms * 1000 \
