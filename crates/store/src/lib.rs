@@ -12,6 +12,7 @@ mod error;
 mod ids;
 mod migrate;
 mod pool;
+mod postgres;
 mod schedule;
 mod secrets;
 mod text;

@@ -273,6 +273,7 @@ pub async fn update(
         insert_revision(tx, tenant, id, revision, &new.spec, Some(&new.columns), now).await?;
     }
     if change.forget_marks {
+        syncs::lock_active(tx, id).await?;
         // Marked, or perhaps: see `engine::flag`.
         on_tx!(&mut *tx, conn => sqlx::query(
             "UPDATE links SET flags = (flags & ~576) WHERE mapping_id = $1 AND tenant = $2 AND (flags & 576) <> 0")
@@ -309,13 +310,17 @@ pub async fn get(store: &Store, tenant: &Tenant, id: MappingId) -> Result<Mappin
     .ok_or_else(|| StoreError::not_found("mapping", id))
 }
 
-/// One mapping, as the transaction sees it.
+/// One mapping, which nobody else changes, and of which nobody else makes a sync, until the transaction ends.
 ///
 /// # Errors
 /// [`StoreError::NotFound`].
 pub async fn get_in(tx: &mut Tx, tenant: &Tenant, id: MappingId) -> Result<Mapping> {
-    on_tx!(tx, conn => sqlx::query_as::<_, Mapping>(concat!(
-        "SELECT ", columns!(), " FROM mappings WHERE mapping_id = $1 AND tenant = $2"))
+    let sql = tx.sql(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM mappings WHERE mapping_id = $1 AND tenant = $2 FOR NO KEY UPDATE"
+    ));
+    on_tx!(tx, conn => sqlx::query_as::<_, Mapping>(sql)
         .bind(id).bind(tenant).fetch_optional(&mut *conn).await)?
     .ok_or_else(|| StoreError::not_found("mapping", id))
 }
@@ -404,7 +409,15 @@ pub async fn due(store: &Store, now: Micros, limit: u32) -> Result<Vec<DueMappin
 /// # Errors
 /// [`StoreError::Unavailable`].
 pub async fn claim_due(tx: &mut Tx, due: &DueMapping, now: Micros) -> Result<Option<Creation>> {
-    let mapping = get_in(tx, &due.tenant, due.mapping_id).await?;
+    // One that another process is at is not waited for: that one claims it, or its turn comes with the next look.
+    let sql = tx.sql(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM mappings WHERE mapping_id = $1 AND tenant = $2 FOR NO KEY UPDATE SKIP LOCKED"
+    ));
+    let free = on_tx!(&mut *tx, conn => sqlx::query_as::<_, Mapping>(sql)
+        .bind(due.mapping_id).bind(&due.tenant).fetch_optional(conn).await)?;
+    let Some(mapping) = free else { return Ok(None) };
     let Some(time) = mapping.next_sync_time.filter(|time| *time <= now) else { return Ok(None) };
     if mapping.state == MappingState::Paused {
         return Ok(None);
