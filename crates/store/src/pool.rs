@@ -155,6 +155,15 @@ impl Store {
         self.shared.path.as_deref()
     }
 
+    /// Where the database is, for people: the file, or the database's name and its server. Never a password.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match (self.pool(), self.sqlite_path()) {
+            (Pool::Postgres(pool), _) => postgres::place(&pool.connect_options()),
+            (Pool::Sqlite { .. }, path) => path.map(|path| path.display().to_string()).unwrap_or_default(),
+        }
+    }
+
     /// The keys to the secrets.
     ///
     /// # Errors

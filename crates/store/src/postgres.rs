@@ -83,7 +83,7 @@ async fn first(options: &PgConnectOptions) -> Result<()> {
 }
 
 /// Where the database is, without user and password.
-fn place(options: &PgConnectOptions) -> String {
+pub(crate) fn place(options: &PgConnectOptions) -> String {
     let database = options.get_database().unwrap_or(options.get_username());
     match options.get_socket() {
         Some(socket) => format!("{database} at {}", socket.display()),

@@ -57,6 +57,17 @@ impl TestDatabase {
         }
     }
 
+    /// The same for a harness that is made where nothing can be awaited.
+    #[must_use]
+    pub fn empty_at_once() -> Self {
+        // On a thread of its own: within a runtime, another one can't be waited for.
+        let made = std::thread::spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(Self::empty())
+        });
+        made.join().unwrap()
+    }
+
     /// One with the whole schema that is a SQLite file wherever the other tests run: for what is about the file.
     pub async fn migrated_file() -> Self {
         let database = Self::in_file();
