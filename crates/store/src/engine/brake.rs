@@ -155,6 +155,7 @@ impl Store {
     /// [`crate::StoreError::FenceLost`], [`crate::StoreError::Unavailable`].
     pub async fn hold_deleted(&self, guard: Guard, message: &str, progress: &Progress) -> Result<bool> {
         let mut tx = self.begin_write().await?;
+        fenced(&mut tx, guard, progress).await?;
         let held = on_tx!(&mut tx, conn => sqlx::query(
             "UPDATE sync_records SET step = 9, outcome = 'PLANNED', reason = 'HELD', message = $2, changes = NULL,
                     wanted = NULL, found = NULL, plan = NULL
@@ -164,9 +165,8 @@ impl Store {
         on_tx!(&mut tx, conn => sqlx::query(
             "UPDATE brake_items SET step = 5 WHERE sync_id = $1 AND kind = 'DELETED' AND step = 2")
             .bind(guard.sync_id).execute(conn).await.map(|_| ()))?;
-        let unchanged = i64::try_from(held).unwrap_or(i64::MAX);
-        let counts = CountDeltas { unchanged: progress.counts.unchanged + unchanged, ..progress.counts };
-        let cancel = fenced(&mut tx, guard, &Progress { counts, ..progress.clone() }).await?;
+        let counts = CountDeltas { unchanged: i64::try_from(held).unwrap_or(i64::MAX), ..CountDeltas::default() };
+        let cancel = fenced(&mut tx, guard, &Progress { counts, ..Progress::default() }).await?;
         tx.commit().await?;
         Ok(cancel)
     }
