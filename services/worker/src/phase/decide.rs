@@ -143,6 +143,7 @@ impl<'a> Deciding<'a> {
                 &row.device_id,
             );
         let mut looked_up = row.found.is_some();
+        let mut may_be_late = self.search_may_be_late(row);
         loop {
             let records = self.records(&found, &row.device_id, link.as_ref());
             let case = Case {
@@ -180,6 +181,12 @@ impl<'a> Deciding<'a> {
                     self.ops.push(Op::Step { device_id: row.device_id.clone(), step: Step::LookUp });
                     return Ok(());
                 }
+                // Search may show the record as it was before our last write to it: then only its own GET tells of an edit.
+                Decision::Update { record_id, .. } if may_be_late && !found.records.is_empty() => {
+                    may_be_late = false;
+                    found.records.retain(|it| it.record_id != record_id);
+                    found.records.extend(self.read_record(&record_id).await?);
+                }
                 decision => {
                     let done = !self.run.slice.guard.dry_run;
                     let unmark = self.unmark(row, link.as_ref());
@@ -215,6 +222,13 @@ impl<'a> Deciding<'a> {
                 }
             })
             .collect()
+    }
+
+    /// Whether this FULL sync looked the record up so soon after it was written that search may not have seen that yet.
+    fn search_may_be_late(&self, row: &UndecidedRow) -> bool {
+        let settled = self.run.settle.last().copied().unwrap_or_default();
+        let written_lately = row.confirmed_time.is_some_and(|written| self.run.now().since(written) < settled);
+        self.run.mode == Mode::Full && row.found.is_some() && written_lately
     }
 
     /// Rule 13: a linked record counts as deleted only when its own GET says so.

@@ -1,5 +1,7 @@
 //! Rule 13: what somebody did in Asset Panda is repaired by a FULL sync, and told.
 
+use std::time::Duration;
+
 use pandaport_store::records::{RecordOutcome, SyncRecord};
 use pandaport_store::syncs::{Mode, SyncState};
 use reqwest::Method;
@@ -111,4 +113,24 @@ async fn rule_13_after_an_import_a_full_sync_writes_nothing() {
     let full = world.sync(Mode::Full).await;
     assert_eq!((full.counts.unchanged, full.counts.drifted), (40, 0), "{full:?}");
     assert_eq!(writes(&world).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_13_a_full_sync_right_after_a_write_that_search_has_not_seen_yet_is_no_drift() {
+    let mut world = World::of(9).await;
+    world.start_again(vec![Duration::from_secs(1), Duration::from_secs(3600)]).await;
+    let first = world.sync(Mode::Incremental).await;
+    let devices = world.records(first.sync_id).await;
+    let faults = json!({"asset_panda": {"search_lag_ms": 600_000}});
+    world.control(Method::PATCH, "/faults", Some(faults)).await;
+    for device in &devices[..3] {
+        world.edit(&json!(device.device_id), json!({"os_version": "99.1"})).await;
+    }
+    assert_eq!(world.sync(Mode::Incremental).await.counts.updated, 3);
+    let written = writes(&world).await;
+    // One is edited by hand all the same.
+    edit(&world, &devices[1], json!({ world.sandbox.ready().columns["Model"].clone(): "by hand" })).await;
+    let full = world.sync(Mode::Full).await;
+    assert_eq!((full.counts.unchanged, full.counts.updated, full.counts.drifted), (8, 1, 1), "{full:?}");
+    assert_eq!(writes(&world).await, written + 1);
 }
