@@ -17,7 +17,7 @@ const OLDEST_SERVER: u32 = 140_000;
 /// each use one now and then, and so does each call that is being served.
 const CONNECTIONS: u32 = 16;
 /// How long a caller waits for a connection. When all of a server is out of reach, this is how long it takes to say so.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the first connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A connection that nobody needed for so long is closed.
