@@ -13,6 +13,10 @@ use crate::run::Run;
 const PAUSES: i64 = 3;
 
 pub(crate) async fn run(run: &mut Run) -> Result<(), Halt> {
+    // Done with in an earlier slice, which has noted how it went.
+    if run.checkpoint.users == Users::Done {
+        return Ok(());
+    }
     if !run.spec.pairs.iter().any(|pair| pair.source_field == SourceField::UserActive) {
         run.checkpoint.users = Users::Done;
     }
