@@ -10,6 +10,7 @@ mod health;
 mod history;
 mod listings;
 mod mappings;
+mod plans;
 mod requests;
 mod schema;
 mod syncs;
