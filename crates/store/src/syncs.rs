@@ -266,10 +266,7 @@ pub async fn create(tx: &mut Tx, tenant: &Tenant, new: &NewSync, now: Micros) ->
                 .bind(new.mapping_id).bind(sync.sync_id).bind(new.dry_run).execute(&mut *conn).await.map(|_| ()))?;
             return Ok(Creation::Created(sync));
         }
-        let active = on_tx!(tx, conn => sqlx::query_as::<_, Sync>(concat!("SELECT ", columns!(), " FROM syncs \
-             WHERE mapping_id = $1 AND state IN ('QUEUED', 'RUNNING', 'WAITING') AND NOT dry_run"))
-            .bind(new.mapping_id).fetch_optional(&mut *conn).await)?;
-        if let Some(sync) = active {
+        if let Some(sync) = active(tx, new.mapping_id).await? {
             return Ok(Creation::AlreadyActive(sync));
         }
     }
@@ -277,6 +274,13 @@ pub async fn create(tx: &mut Tx, tenant: &Tenant, new: &NewSync, now: Micros) ->
         message: "other syncs of this mapping keep coming and going".into(),
         disk_full: false,
     })
+}
+
+/// The active sync of a mapping, if there is one; dry runs are left out.
+pub(crate) async fn active(tx: &mut Tx, mapping_id: MappingId) -> Result<Option<Sync>> {
+    Ok(on_tx!(tx, conn => sqlx::query_as::<_, Sync>(concat!("SELECT ", columns!(), " FROM syncs \
+         WHERE mapping_id = $1 AND state IN ('QUEUED', 'RUNNING', 'WAITING') AND NOT dry_run"))
+        .bind(mapping_id).fetch_optional(&mut *conn).await)?)
 }
 
 async fn try_insert(tx: &mut Tx, tenant: &Tenant, new: &NewSync, revision: i64, now: Micros) -> Result<Option<Sync>> {

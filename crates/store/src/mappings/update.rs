@@ -22,7 +22,8 @@ pub struct MappingChange {
     pub revision: Option<NewRevision>,
     /// Whether the mapping was found to fit the collection: one that was BROKEN is ACTIVE then.
     pub fits: bool,
-    /// The removal policy marks otherwise from now on: the marks made so far are nobody's to undo.
+    /// The removal policy marks otherwise from now on: the marks made so far are nobody's to undo. Refused while a sync is
+    /// active, which would go on making such marks.
     pub forget_marks: bool,
 }
 
@@ -38,7 +39,7 @@ pub struct NewRevision {
 /// Changes a mapping that is still at `version`. A sync that is under way goes on at the revision it was made with.
 ///
 /// # Errors
-/// [`StoreError::NotFound`]; [`Conflict::VersionMoved`].
+/// [`StoreError::NotFound`]; [`Conflict::VersionMoved`]; [`Conflict::SyncActive`].
 pub async fn update(
     tx: &mut Tx,
     tenant: &Tenant,
@@ -84,6 +85,14 @@ pub async fn update(
         insert_revision(tx, tenant, id, revision, &new.spec, Some(&new.columns), now).await?;
     }
     if change.forget_marks {
+        if let Some(active) = crate::syncs::active(tx, id).await? {
+            let message = format!(
+                "Sync {} of this mapping is active and marks records by the policy as it was: wait for its end, or cancel it; \
+                 then change the policy.",
+                active.sync_id
+            );
+            return Err(StoreError::conflict(Conflict::SyncActive, message));
+        }
         // Marked, or perhaps: see `engine::flag`.
         on_tx!(&mut *tx, conn => sqlx::query(
             "UPDATE links SET flags = (flags & ~576) WHERE mapping_id = $1 AND tenant = $2 AND (flags & 576) <> 0")

@@ -118,7 +118,8 @@ async fn rule_10_another_action_alone_keeps_of_the_policy_all_that_still_applies
         min_absence: two_hours,
         ..house.mark("Status", "Gone")
     };
-    let (mapping, _) = with_policy(&mut house, mark.clone()).await;
+    let (mapping, sync) = with_policy(&mut house, mark.clone()).await;
+    house.client.cancel_sync(proto::CancelSyncRequest { sync_id: sync.sync_id }).await.unwrap();
     assert_eq!(mapping.removal_policy, Some(mark.clone()));
     let only = |action: proto::RemovalAction| proto::RemovalPolicy { action: action.into(), ..Default::default() };
     let mut to = async |action| {
@@ -175,6 +176,11 @@ async fn rule_10_another_mark_column_or_action_says_that_old_marks_stay_and_once
         let mut house = House::new().await;
         let policy = house.mark("Status", "Gone");
         let (mut wanted, sync) = with_policy(&mut house, policy).await;
+        // The first sync would go on marking in a column that nobody undoes any more.
+        wanted.removal_policy = Some(house.mark("Asset Tag", "Gone"));
+        let refused = update(&mut house, change(&wanted, &["removal_policy"])).await.unwrap_err();
+        assert!(refused.message().contains(&sync.sync_id), "{refused}");
+        assert_eq!(refusal(&refused).1, "SYNC_ACTIVE");
         leave_marked(&house, &sync, &["one", "two"]).await;
         // Another value in the same column is undone as before: nothing to be told.
         wanted.removal_policy = Some(house.mark("Status", "Left"));
