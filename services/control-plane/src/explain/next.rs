@@ -284,7 +284,10 @@ fn and_then_the_policy(it: &Situation<'_>, removed: bool, next: Next) -> Next {
         return Next { told: Told::new(&next.told.reason, message), ..next };
     }
     match policy {
-        RemovalAction::Mark { column_id, value, unmark_value } if row.flags & flag::MARKED != 0 && !removed => {
+        // A mark that was sent and not confirmed may stand there: a sync takes it back like one that does.
+        RemovalAction::Mark { column_id, value, unmark_value }
+            if row.flags & (flag::MARKED | flag::MARKING) != 0 && !removed =>
+        {
             let Next { action, told, mut changes } = next;
             if action == NextAction::Reject {
                 return Next { action, told, changes };

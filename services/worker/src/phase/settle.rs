@@ -69,6 +69,10 @@ async fn payloads(
     Ok(payloads)
 }
 
+/// Told of a record that was found where a create of ours had no answer.
+const MAYBE_OURS: &str = "a create was sent and not answered, and this record was found, with other values: it is taken \
+    as it is, and counts as not created by us";
+
 /// How long after its time a look may come without a doubt about the clock.
 const LATE: Duration = Duration::from_secs(60);
 
@@ -134,7 +138,8 @@ impl Settling<'_> {
     /// It was applied. Where the record does not show the values that were sent (another form, or somebody was faster),
     /// the link is dirty: they are sent again.
     fn applied(&mut self, intent: &IntentRow, mut payload: IntentPayload, record_id: String, same: bool) {
-        let ours = self.is_this_syncs(intent);
+        // Only what shows our values, or was confirmed, is surely ours: the removal policy may delete that (rule 10).
+        let created = same || intent.applied;
         if !same {
             payload.plan.baseline = payload.plan.unconfirmed.clone();
         }
@@ -142,21 +147,22 @@ impl Settling<'_> {
             device_id: &intent.device_id,
             serial_number: intent.serial_number.as_deref(),
             identifier: &intent.identifier,
-            // Only what shows our values, or was confirmed, is surely ours: the removal policy may delete that (rule 10).
-            created: same || intent.applied,
+            created,
             seen: intent.step.is_some(),
         };
         let mut link = confirmed_link(self.run, &payload, of, record_id.clone());
         link.dirty = !same;
         self.ops.push(Op::PutLink(Box::new(link)));
         self.ops.push(Op::DropIntent { device_id: intent.device_id.clone() });
-        if ours {
-            self.counts.created += 1;
+        if self.is_this_syncs(intent) {
+            let (outcome, message) = if created { ("CREATED", None) } else { ("ADOPTED", Some(MAYBE_OURS.to_owned())) };
+            self.counts.created += i64::from(created);
+            self.counts.adopted += i64::from(!created);
             self.ops.push(Op::Done {
                 device_id: intent.device_id.clone(),
-                outcome: "CREATED",
+                outcome,
                 reason: None,
-                message: None,
+                message,
                 record_id: Some(record_id),
                 changes: None,
             });
