@@ -219,8 +219,10 @@ impl<'a> Confirming<'a> {
                         self.ops.push(super::drift::deleted(&device_id, &record_id));
                         self.ops.extend(known_deleted(&device_id, &record_id));
                     }
+                    // Refused is refused, though what becomes of the row is not known yet: it goes again as if not sent.
                     Err(error) => {
-                        self.ops.push(Op::Step { device_id, step: Step::Update });
+                        self.ops.extend(not_applied(row, plan));
+                        self.ops.push(Op::Unsent { device_id, step: Step::Update });
                         self.halt.get_or_insert(Halt::from_call(Api::AssetPanda, &error));
                     }
                 }

@@ -113,7 +113,8 @@ impl<'a> Removed<'a> {
                     }
                     Ok(None) => self.gone(row),
                     Err(error) => {
-                        self.again(row, 0);
+                        self.not_applied(row);
+                        self.again(row, -1);
                         self.halt.get_or_insert(Halt::from_call(Api::AssetPanda, &error));
                     }
                 }
