@@ -9,6 +9,7 @@ use pandaport_store::engine::{CountDeltas, Item, LinkPut, Op, ReadyRow, Rejectio
 use pandaport_store::held::HeldKind;
 
 use super::batch::{Outgoing, Sent, intent};
+use super::evidence::record_or_why_not;
 use super::schema;
 use crate::halt::{Api, Halt};
 use crate::plan::{IntentPayload, WritePlan, json};
@@ -209,21 +210,35 @@ impl<'a> Confirming<'a> {
             RowResult::Refused { message } => {
                 // Rule 13: only the record's own GET says that it is gone.
                 let record_id = row.record_id.clone().unwrap_or_default();
-                match self.run.asset_panda.record(&self.run.slice.row.collection_id, &record_id).await {
-                    Ok(Some(_)) => {
+                match record_or_why_not(self.run, &record_id).await {
+                    Ok(Ok(Some(_))) => {
                         self.ops.extend(not_applied(row, plan));
                         self.refused(row, false, message).await;
                     }
-                    Ok(None) => {
+                    Ok(Err(said)) => {
+                        self.ops.extend(not_applied(row, plan));
+                        let message = format!("{message}; and record {record_id} can't be read: {said}");
+                        self.refused(row, false, message).await;
+                    }
+                    Ok(Ok(None)) => {
                         self.counts.drifted += 1;
                         self.ops.push(super::drift::deleted(&device_id, &record_id));
                         self.ops.extend(known_deleted(&device_id, &record_id));
                     }
+                    // Others are answered, this one never.
+                    Err(Halt::Outage { message: said, .. })
+                        if row.attempts >= MOST_ATTEMPTS && self.run.has_answered() =>
+                    {
+                        self.reject(row, false, format!("{message}; and record {record_id} can't be read: {said}"));
+                    }
                     // Refused is refused, though what becomes of the row is not known yet: it goes again as if not sent.
-                    Err(error) => {
+                    Err(halt) => {
                         self.ops.extend(not_applied(row, plan));
-                        self.ops.push(Op::Unsent { device_id, step: Step::Update });
-                        self.halt.get_or_insert(Halt::from_call(Api::AssetPanda, &error));
+                        self.ops.push(match halt {
+                            Halt::Outage { .. } => Op::Step { device_id, step: Step::Update },
+                            _ => Op::Unsent { device_id, step: Step::Update },
+                        });
+                        self.halt.get_or_insert(halt);
                     }
                 }
             }
