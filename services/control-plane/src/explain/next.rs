@@ -189,8 +189,13 @@ fn quarantined(it: &Situation<'_>, source: &KandjiDevice<'_>, evidence: &Evidenc
         return None;
     }
     let Told { reason, message } = told(&detail.device, it.spec);
+    // Its mark goes away along with its values.
+    let is_back = !is_removed(source) && matches!(it.spec.removal_policy.action, RemovalAction::Mark { .. });
+    let marked = is_back && detail.device.flags & (flag::MARKED | flag::MARKING) != 0;
+    let marked =
+        if marked { "; until then its record bears the mark of the removal policy, though it is back" } else { "" };
     let message = format!(
-        "quarantined: {message}; tried again when a value of it changes, in a FULL sync, with retry_rejected, or from {} on",
+        "quarantined: {message}; tried again when a value of it changes, in a FULL sync, with retry_rejected, or from {} on{marked}",
         shown(again)
     );
     Some(Next::new(NextAction::StayRejected, &reason, message))

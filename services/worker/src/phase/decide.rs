@@ -14,6 +14,7 @@ use super::drift;
 use super::evidence::{OwnLink, ask_again, found_of, read_record, read_records};
 use super::lookup::not_searched;
 use super::order::Orders;
+use super::removal::{STILL_MARKED, is_marked_and_back};
 use super::shown::ShownDevices;
 use crate::halt::Halt;
 use crate::plan::{Found, FoundSet, WritePlan, json, listed, row_of, unconfirmed, wanted};
@@ -408,8 +409,11 @@ impl<'a> Deciding<'a> {
         self.reject_for(row, reason, message, reason.is_quarantined());
     }
 
-    fn reject_for(&mut self, row: &UndecidedRow, reason: RejectReason, message: String, quarantined: bool) {
+    fn reject_for(&mut self, row: &UndecidedRow, reason: RejectReason, mut message: String, quarantined: bool) {
         self.counts.rejected += 1;
+        if is_marked_and_back(self.run, row.flags) {
+            message.push_str(STILL_MARKED);
+        }
         self.ops.push(Op::RejectLink(Box::new(Rejection {
             device_id: row.device_id.clone(),
             fingerprint: row.fingerprint.clone(),

@@ -346,6 +346,15 @@ async fn rule_10_a_device_whose_values_are_refused_gets_the_policy_all_the_same(
     assert!(told[0].changes.as_deref().unwrap().contains("Gone"), "{told:?}");
     let again = world.sync(Mode::Incremental).await;
     assert_eq!((again.counts.still_rejected, again.counts.removed), (1, 0), "{again:?}");
+    // It is back, and its values are refused still: the mark, which would go with them, is told of.
+    world.edit(&device["device_id"], json!({"is_removed": false})).await;
+    let back = world.sync(Mode::Incremental).await;
+    let told = with_outcome(&world, &back, RecordOutcome::Rejected).await;
+    assert!(told[0].message.as_deref().unwrap().contains("bears the mark"), "{told:?}");
+    assert_eq!(status(&world, &device).await, json!("Gone"));
+    world.edit(&device["device_id"], json!({"asset_tag": "GOOD"})).await;
+    succeeded(&world.sync(Mode::Incremental).await);
+    assert_eq!(status(&world, &device).await, Value::Null);
 }
 
 #[tokio::test(flavor = "multi_thread")]
