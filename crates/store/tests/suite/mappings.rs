@@ -148,6 +148,43 @@ async fn a_sync_is_full_once_the_time_of_a_full_one_has_come(#[case] database: D
 #[rstest]
 #[case::sqlite(Database::Sqlite)]
 #[tokio::test]
+async fn rule_13_a_full_sync_that_could_not_read_the_fleet_to_its_end_is_followed_by_the_next_in_a_day(
+    #[case] database: Database,
+) {
+    let site = database.site().await;
+    let connection = site.connection().await;
+    for (collection, every_hours, next_hours) in [("weekly", 7 * 24, 24), ("often", 2, 2)] {
+        let new = NewMapping {
+            full_sync_every: Duration::from_secs(every_hours * 3600),
+            ..site.new_mapping(&connection, collection)
+        };
+        let mut tx = site.store.begin_write().await.unwrap();
+        let mapping = mappings::insert(&mut tx, &site.tenant, &new, START).await.unwrap();
+        tx.commit().await.unwrap();
+        let due = DueMapping { mapping_id: mapping.mapping_id, tenant: site.tenant.clone() };
+        let first = mapping.next_full_time;
+        let hours = |hours: u64| first.plus(Duration::from_secs(hours * 3600));
+        for (now, mode) in
+            [(first, Mode::Full), (hours(next_hours - 1), Mode::Incremental), (hours(next_hours), Mode::Full)]
+        {
+            let mut tx = site.store.begin_write().await.unwrap();
+            let Some(Creation::Created(sync)) = mappings::claim_due(&mut tx, &due, now).await.unwrap() else {
+                panic!("none made at {now}")
+            };
+            tx.commit().await.unwrap();
+            assert_eq!(sync.mode, mode, "{collection}, at {now}");
+            let slice = site.store.begin_slice(sync.sync_id, now, now).await.unwrap().unwrap();
+            let error = Some(("READ_INCOMPLETE".to_owned(), "the list moved on".to_owned()));
+            let ending =
+                Ending { state: "SUCCEEDED", error, complete: true, read_complete: false, weighed: true, broken: None };
+            site.store.finish_sync(slice.guard, &Progress::default(), &ending, now).await.unwrap();
+        }
+    }
+}
+
+#[rstest]
+#[case::sqlite(Database::Sqlite)]
+#[tokio::test]
 async fn a_paused_mapping_is_not_due_and_a_broken_one_is(#[case] database: Database) {
     let site = database.site().await;
     let id = site.mapping().await.mapping_id;
