@@ -235,6 +235,7 @@ async fn an_update_needs_the_version_it_was_made_for_and_makes_a_revision_only_i
         display_name: display_name.into(),
         schedule: None,
         full_sync_every: Duration::from_secs(3600),
+        full_next: false,
         revision,
         fits: true,
         forget_marks: false,
@@ -254,6 +255,54 @@ async fn an_update_needs_the_version_it_was_made_for_and_makes_a_revision_only_i
     assert_eq!(mappings::spec(&site.store, &site.tenant, id, 1).await.unwrap(), r#"{"pairs":[]}"#);
     let second = mappings::revision(&site.store, &site.tenant, id, 2).await.unwrap();
     assert_eq!((second.spec.as_str(), second.columns.as_deref()), ("{}", Some("[]")));
+}
+
+#[rstest]
+#[case::sqlite(Database::Sqlite)]
+#[tokio::test]
+async fn rule_13_a_full_sync_of_before_a_change_does_not_put_off_the_one_that_the_change_asks_for(
+    #[case] database: Database,
+) {
+    let site = database.site().await;
+    let mapping = site.mapping().await;
+    let due = DueMapping { mapping_id: mapping.mapping_id, tenant: site.tenant.clone() };
+    let next = async |now| {
+        let mut tx = site.store.begin_write().await.unwrap();
+        let Some(Creation::Created(sync)) = mappings::claim_due(&mut tx, &due, now).await.unwrap() else {
+            panic!("none made at {now}")
+        };
+        tx.commit().await.unwrap();
+        sync
+    };
+    let first = next(mapping.next_full_time).await;
+    let hours = |hours: u64| mapping.next_full_time.plus(Duration::from_secs(hours * 3600));
+    let change = MappingChange {
+        display_name: "Macs".into(),
+        schedule: None,
+        full_sync_every: mapping.full_sync_every(),
+        full_next: true,
+        revision: Some(NewRevision { spec: "{}".into(), columns: "[]".into() }),
+        fits: true,
+        forget_marks: false,
+    };
+    let mut tx = site.store.begin_write().await.unwrap();
+    mappings::update(&mut tx, &site.tenant, mapping.mapping_id, 1, &change, hours(1)).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut active = first;
+    for (hour, mode) in [(2, Mode::Full), (3, Mode::Incremental)] {
+        let slice = site.store.begin_slice(active.sync_id, hours(hour), hours(hour)).await.unwrap().unwrap();
+        let ending = Ending {
+            state: "SUCCEEDED",
+            error: None,
+            complete: true,
+            read_complete: true,
+            weighed: true,
+            broken: None,
+        };
+        site.store.finish_sync(slice.guard, &Progress::default(), &ending, hours(hour)).await.unwrap();
+        active = next(hours(hour)).await;
+        assert_eq!(active.mode, mode, "after {hour} hours");
+    }
 }
 
 #[rstest]
