@@ -396,18 +396,37 @@ pub async fn cancel(tx: &mut Tx, tenant: &Tenant, id: SyncId, now: Micros) -> Re
     get_in(tx, tenant, id).await
 }
 
-/// The sweep: active syncs whose `next_slice_time` is past, so that no job is behind them any more. Each is re-armed in the
-/// same breath; put a fresh job behind each in this transaction.
+/// How far ahead the next slice of an active sync may lie. One that lies further ahead was put down by a clock that has gone
+/// back since: its job waits for that clock. At least [`JOB_GRACE`].
+#[derive(Clone, Copy, Debug)]
+pub struct Horizon {
+    /// Of a sync that waits for its budget.
+    pub budget: Duration,
+    /// Of any other.
+    pub other: Duration,
+}
+
+/// `$1`: now; `$4` and `$5`: now and the horizons.
+macro_rules! lost {
+    () => {
+        "(next_slice_time < $1 OR next_slice_time > CASE WHEN wait_reason = 'BUDGET' THEN $4 ELSE $5 END)"
+    };
+}
+
+/// The sweep: active syncs whose `next_slice_time` is past, so that no job is behind them any more, or beyond the horizon. Each
+/// is re-armed in the same breath, and waits no longer; put a fresh job behind each in this transaction.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`].
-pub async fn lost_syncs(tx: &mut Tx, now: Micros, limit: u32) -> Result<Vec<ActiveSync>> {
-    Ok(on_tx!(tx, conn => sqlx::query_as::<_, ActiveSync>(
-        "UPDATE syncs SET next_slice_time = $2 WHERE next_slice_time < $1 AND sync_id IN ( \
-           SELECT sync_id FROM syncs WHERE state IN ('QUEUED', 'RUNNING', 'WAITING') AND next_slice_time < $1 \
+pub async fn lost_syncs(tx: &mut Tx, now: Micros, horizon: Horizon, limit: u32) -> Result<Vec<ActiveSync>> {
+    Ok(on_tx!(tx, conn => sqlx::query_as::<_, ActiveSync>(concat!(
+        "UPDATE syncs SET next_slice_time = $2, wait_until = CASE WHEN wait_until > $1 THEN $1 ELSE wait_until END \
+         WHERE ", lost!(), " AND sync_id IN ( \
+           SELECT sync_id FROM syncs WHERE state IN ('QUEUED', 'RUNNING', 'WAITING') AND ", lost!(), " \
            ORDER BY next_slice_time LIMIT $3) \
-         RETURNING sync_id, tenant, trigger_kind, wait_until, traceparent")
-        .bind(now).bind(now.plus(JOB_GRACE)).bind(i64::from(limit)).fetch_all(&mut *conn).await)?)
+         RETURNING sync_id, tenant, trigger_kind, wait_until, traceparent"))
+        .bind(now).bind(now.plus(JOB_GRACE)).bind(i64::from(limit))
+        .bind(now.plus(horizon.budget)).bind(now.plus(horizon.other)).fetch_all(&mut *conn).await)?)
 }
 
 /// Every active sync, oldest first: what a program that starts alone on its database queues afresh.

@@ -17,7 +17,7 @@ use crate::plan::parse;
 use crate::run::{Refusals, Run};
 
 /// How long before a sync without a job gets a fresh one, over the time its job may take.
-const NEXT_SLICE_MARGIN: Duration = Duration::from_secs(30);
+pub(crate) const NEXT_SLICE_MARGIN: Duration = Duration::from_secs(30);
 /// Turns through the phases in which nothing changed, before the sync gives up rather than go round for ever.
 const TURNS_WITHOUT_PROGRESS: u32 = 5;
 /// The pause after the database failed.

@@ -18,6 +18,9 @@ pub struct MappingChange {
     pub schedule: Option<Schedule>,
     /// Time between full syncs.
     pub full_sync_every: Duration,
+    /// The next sync by schedule is a FULL one: what was confirmed in the columns before says nothing of what the mapping
+    /// says from now on.
+    pub full_next: bool,
     /// A new revision, if what is imported changes, or the columns that it is held against.
     pub revision: Option<NewRevision>,
     /// Whether the mapping was found to fit the collection: one that was BROKEN is ACTIVE then.
@@ -52,7 +55,8 @@ pub async fn update(
     let schedule = change.schedule.clone().map_or_else(|| before.schedule(), Ok)?;
     let times = ScheduleColumns::of(&schedule);
     let next_sync_time = if change.schedule.is_some() { schedule.next(id, now) } else { before.next_sync_time };
-    let next_full_time = before.next_full_time.min(now.plus(change.full_sync_every));
+    let full_in = if change.full_next { Duration::ZERO } else { change.full_sync_every };
+    let next_full_time = before.next_full_time.min(now.plus(full_in));
     let revision = before.revision + i64::from(change.revision.is_some());
     let row = on_tx!(tx, conn => sqlx::query_as::<_, Mapping>(concat!(
         "UPDATE mappings SET display_name = $4, interval_ms = $5, cron_expression = $6, cron_time_zone = $7, \

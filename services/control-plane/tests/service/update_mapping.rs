@@ -246,3 +246,50 @@ async fn rule_15_a_broken_mapping_that_fits_again_is_active_and_syncs_at_once() 
     assert_eq!(mapping.last_sync.unwrap().sync_id, sync.sync_id);
     assert_eq!(mappings::get(&house.store, &Tenant::default(), id).await.unwrap().state, MappingState::Active);
 }
+
+/// Has a FULL sync come and go.
+async fn be_full(house: &mut House, mapping: &proto::Mapping) {
+    let full = proto::TriggerSyncRequest {
+        mapping_id: mapping.mapping_id.clone(),
+        mode: proto::SyncMode::Full.into(),
+        ..Default::default()
+    };
+    let sync = house.client.trigger_sync(full).await.unwrap().into_inner().sync.unwrap();
+    leave_marked(house, &sync, &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_13_a_pair_that_is_new_or_written_otherwise_makes_the_next_sync_by_schedule_a_full_one() {
+    let mut house = House::new().await;
+    let (_, mapping, sync) = house.mapped().await;
+    let columns = house.sandbox.ready().columns.clone();
+    let id = MappingId(mapping.mapping_id.parse().unwrap());
+    leave_marked(&house, &sync, &[]).await;
+    let two = [pair("model", &columns["Model"]), pair("platform", &columns["Platform"])];
+    let fill_only = proto::FieldPair { write_rule: proto::WriteRule::FillOnly.into(), ..two[1].clone() };
+    for (what, fields, is_full) in [
+        ("a pair more", two.to_vec(), true),
+        ("another order", vec![two[1].clone(), two[0].clone()], false),
+        ("another rule", vec![fill_only, two[0].clone()], true),
+        ("a pair less", vec![two[0].clone()], false),
+        ("the pair again", two.to_vec(), true),
+    ] {
+        be_full(&mut house, &mapping).await;
+        let wanted = proto::Mapping { fields, ..mapping.clone() };
+        update(&mut house, change(&wanted, &["fields"])).await.unwrap();
+        let row = mappings::get(&house.store, &Tenant::default(), id).await.unwrap();
+        assert_eq!(row.next_full_time <= Micros::now(), is_full, "{what}");
+    }
+    // And so is one that is queued at once.
+    for (fields, mode) in [(vec![two[0].clone()], proto::SyncMode::Incremental), (two.to_vec(), proto::SyncMode::Full)]
+    {
+        be_full(&mut house, &mapping).await;
+        let mut tx = house.store.begin_write().await.unwrap();
+        mappings::set_broken(&mut tx, &Tenant::default(), id, "COLUMN_UNKNOWN: gone").await.unwrap();
+        tx.commit().await.unwrap();
+        let wanted = proto::Mapping { fields, ..mapping.clone() };
+        let sync = update(&mut house, change(&wanted, &["fields"])).await.unwrap().sync.unwrap();
+        assert_eq!(sync.mode(), mode);
+        house.client.cancel_sync(proto::CancelSyncRequest { sync_id: sync.sync_id }).await.unwrap();
+    }
+}

@@ -223,6 +223,8 @@ impl<'a> Removed<'a> {
             Some("REJECTED") => &mut self.counts.rejected,
             Some("SKIPPED") => &mut self.counts.skipped,
             None if row.flags & flag::FILTERED != 0 => &mut self.counts.skipped,
+            // Its values were refused before, and it was left alone.
+            None if row.flags & flag::QUARANTINED != 0 => &mut self.counts.still_rejected,
             _ => &mut self.counts.unchanged,
         };
         *count -= 1;
