@@ -120,9 +120,9 @@ async fn rule_2_a_fleet_that_is_not_read_to_its_end_for_a_day_is_told_of_once_an
     let (whole, partly) = (came_through("SUCCEEDED", true), came_through("SUCCEEDED", false));
     let rejecting = came_through("COMPLETED_WITH_REJECTIONS", false);
     let refused = ending("FAILED", Some("TOKEN_REFUSED"));
-    let read = |site: &Site, hours: u64| {
+    let read = async |hours: u64| {
         let time = after(hours * 3600).0;
-        site.sql(format!("UPDATE mappings SET last_complete_read_time = {time}"))
+        site.sql(format!("UPDATE mappings SET last_complete_read_time = {time}")).await;
     };
     // Ends of syncs, with the hours that have passed: one that was cut short is no news, also not after a long pause.
     let steps = [
@@ -140,7 +140,7 @@ async fn rule_2_a_fleet_that_is_not_read_to_its_end_for_a_day_is_told_of_once_an
     ];
     for (hours, ending, stands) in steps {
         if ending.read_complete {
-            read(&site, hours).await;
+            read(hours).await;
         }
         let rejected = if ending.state == "COMPLETED_WITH_REJECTIONS" { (1, 0) } else { (0, 0) };
         end(&site, &mapping, ending, rejected, after(hours * 3600)).await;
