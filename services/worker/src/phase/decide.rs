@@ -104,7 +104,8 @@ impl<'a> Deciding<'a> {
             .filter_map(|row| row.identifier_key.as_deref())
             .collect();
         let search_is_late_by = run.settle.last().copied().unwrap_or_default() + run.http_timeout;
-        let removed_lately = run.store.removed_since(&run.slice, &keys, run.now().minus(search_is_late_by)).await?;
+        let removed_lately =
+            run.store.removed_since(&run.slice, &keys, run.slice.row.start_time.minus(search_is_late_by)).await?;
         let serials: Vec<&str> = rows
             .iter()
             .filter(|row| row.flags & flag::LINKED == 0)
@@ -261,10 +262,12 @@ impl<'a> Deciding<'a> {
             .collect()
     }
 
-    /// Whether this FULL sync looked the record up so soon after it was written that search may not have seen that yet.
+    /// Whether this FULL sync looked the record up so soon after it was written that search may not have seen that yet. When
+    /// it did is not kept: at its start at the earliest, and deciding may come long after.
     fn search_may_be_late(&self, row: &UndecidedRow) -> bool {
         let settled = self.run.settle.last().copied().unwrap_or_default();
-        let written_lately = row.confirmed_time.is_some_and(|written| self.run.now().since(written) < settled);
+        let written_lately =
+            row.confirmed_time.is_some_and(|written| self.run.slice.row.start_time.since(written) < settled);
         self.run.mode == Mode::Full && row.found.is_some() && written_lately
     }
 
