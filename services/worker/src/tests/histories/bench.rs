@@ -11,7 +11,6 @@ pub(super) const HTTP_TIMEOUT: Duration = Duration::from_secs(8);
 
 pub(super) struct Bench {
     pub(super) runtime: tokio::runtime::Runtime,
-    pub(super) outbound: Outbound,
     pub(super) http: reqwest::Client,
     folder: tempfile::TempDir,
     keys: Vec<secrecy::SecretString>,
@@ -21,8 +20,6 @@ impl Bench {
     pub(super) fn new() -> Self {
         // One thread: a history goes the same way each time.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let settings =
-            HttpSettings { timeout: HTTP_TIMEOUT, max_inline_wait: Duration::ZERO, ..HttpSettings::default() };
         let folder = folder();
         let keys = vec![Keyring::generate()];
         runtime.block_on(async {
@@ -32,7 +29,14 @@ impl Bench {
             store.close().await;
         });
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { runtime, outbound: Outbound::new(settings).unwrap(), http, folder, keys }
+        Self { runtime, http, folder, keys }
+    }
+
+    /// The way out of one process: its connections are nobody else's.
+    pub(super) fn outbound(&self) -> Outbound {
+        let settings =
+            HttpSettings { timeout: HTTP_TIMEOUT, max_inline_wait: Duration::ZERO, ..HttpSettings::default() };
+        Outbound::new(settings).unwrap()
     }
 
     /// An empty database of its own, and the folder it is in.

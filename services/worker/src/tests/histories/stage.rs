@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pandaport_outbound::AllowedHosts;
+use pandaport_outbound::{AllowedHosts, Outbound};
 use pandaport_queue::{JobContext, Queue, SliceEnd, SyncJob};
 use pandaport_sandbox::{Faults, FleetSpec, RefuseRow, Sandbox, SandboxConfig, SandboxTime};
 use pandaport_store::devices::{self, Device as Known, DeviceFilter};
@@ -39,6 +39,8 @@ pub(super) struct Stage<'a> {
     hands: Arc<Hands>,
     sandbox: Sandbox,
     wire: Wire,
+    /// Of the process that is at work.
+    outbound: Outbound,
     store: Store,
     mapping_id: pandaport_store::MappingId,
     fleet: Vec<Device>,
@@ -83,6 +85,7 @@ impl<'a> Stage<'a> {
             hands,
             sandbox,
             wire,
+            outbound: bench.outbound(),
             store,
             mapping_id,
             fleet,
@@ -238,6 +241,7 @@ impl<'a> Stage<'a> {
                 Some(SliceEnd::Again(pause)) => pause,
                 None => {
                     self.wire.traffic().ledger.doubt_all();
+                    self.outbound = self.bench.outbound();
                     RESCUE
                 }
             };
@@ -297,7 +301,7 @@ impl<'a> Stage<'a> {
             .join(",")
             .parse()
             .unwrap();
-        let upstream = Upstream::new(self.store.clone(), self.bench.outbound.clone(), allowed, BudgetSettings::off());
+        let upstream = Upstream::new(self.store.clone(), self.outbound.clone(), allowed, BudgetSettings::off());
         Deps {
             store: self.store.clone(),
             queue: Queue::new(&self.store).unwrap(),

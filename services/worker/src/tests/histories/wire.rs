@@ -1,13 +1,15 @@
 //! What stands between the worker and the sandbox: it counts and keeps what is sent, loses answers, and says when the
 //! process is to end.
 
+use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use futures::FutureExt as _;
@@ -90,6 +92,8 @@ pub(super) struct Traffic {
     pub(super) told_at: Option<(u64, u64)>,
     /// Raised when a process ends: what it still has in flight reaches nobody.
     process: u32,
+    /// Whose each connection is: what an ended process has left on its way may arrive when another is at work.
+    connections: HashMap<SocketAddr, u32>,
     ended: bool,
     at_work: bool,
 }
@@ -125,7 +129,8 @@ impl Wire {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             urls.push(format!("http://{}", listener.local_addr().unwrap()));
             let router = Router::new().fallback(handle).with_state(Side { shared: shared.clone(), kandji });
-            serving.push(tokio::spawn(async move { axum::serve(listener, router).await.unwrap() }));
+            let service = router.into_make_service_with_connect_info::<SocketAddr>();
+            serving.push(tokio::spawn(async move { axum::serve(listener, service).await.unwrap() }));
         }
         let asset_panda_url = urls.pop().unwrap();
         Self { kandji_url: urls.pop().unwrap(), asset_panda_url, shared, serving }
@@ -162,11 +167,11 @@ impl Wire {
         ended
     }
 
-    /// Another process takes the ended one's place, once the server is done with what that one sent.
+    /// Another process takes the place of one that has ended, once the server is done with what that one sent.
     pub(super) async fn begin_process(&self) {
         let _turn = self.shared.turn.lock().await;
         let mut state = self.traffic();
-        state.process += 1;
+        state.process += u32::from(state.ended);
         state.ended = false;
     }
 
@@ -221,8 +226,15 @@ impl Traffic {
 }
 
 /// In a task of its own: what reached the server is handled to its end, whether or not the process still waits for it.
-async fn handle(State(side): State<Side>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
-    let sent = Sent { method, uri, headers, body };
+async fn handle(
+    State(side): State<Side>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let sent = Sent { from, method, uri, headers, body };
     let handled = tokio::spawn(async move { side.call(sent).await }).await;
     match handled.unwrap() {
         Some(answer) => answer,
@@ -231,6 +243,7 @@ async fn handle(State(side): State<Side>, method: Method, uri: Uri, headers: Hea
 }
 
 struct Sent {
+    from: SocketAddr,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -241,7 +254,11 @@ impl Side {
     /// What comes back; nothing to a process that has ended.
     async fn call(&self, sent: Sent) -> Option<Response> {
         let shared = &self.shared;
-        let process = shared.state.lock().unwrap().process;
+        let process = {
+            let mut state = shared.state.lock().unwrap();
+            let now = state.process;
+            *state.connections.entry(sent.from).or_insert(now)
+        };
         let _turn = shared.turn.lock().await;
         let is_write = !self.kandji && sent.uri.path() == "/collection-records";
         let fate = {
