@@ -80,14 +80,16 @@ macro_rules! free_deleted {
 }
 
 impl Store {
-    /// Whether anything is to be weighed, or was weighed and not yet acted on.
+    /// Whether anything is to be weighed, or was weighed and not yet acted on. (Here and below in the order of an index, or
+    /// PostgreSQL hopes to come upon one soon, and walks all that all syncs weigh.)
     ///
     /// # Errors
     /// [`crate::StoreError::Unavailable`].
     pub async fn is_to_be_weighed(&self, guard: Guard) -> Result<bool> {
         let (is_to_be,): (bool,) = on_read!(self, pool => sqlx::query_as(
-            "SELECT EXISTS (SELECT 1 FROM brake_items
-                            WHERE sync_id = $1 AND (step IN (0, 2) OR (kind = 'DELETED' AND step = 1)))")
+            "SELECT EXISTS (SELECT 1 FROM (
+                 SELECT 1 FROM brake_items
+                 WHERE sync_id = $1 AND (step IN (0, 2) OR (kind = 'DELETED' AND step = 1)) ORDER BY kind, step LIMIT 1) it)")
             .bind(guard.sync_id).fetch_one(pool).await)?;
         Ok(is_to_be)
     }
@@ -155,6 +157,7 @@ impl Store {
     /// [`crate::StoreError::FenceLost`], [`crate::StoreError::Unavailable`].
     pub async fn hold_deleted(&self, guard: Guard, message: &str, progress: &Progress) -> Result<bool> {
         let mut tx = self.begin_write().await?;
+        fenced(&mut tx, guard, progress).await?;
         let held = on_tx!(&mut tx, conn => sqlx::query(
             "UPDATE sync_records SET step = 9, outcome = 'PLANNED', reason = 'HELD', message = $2, changes = NULL,
                     wanted = NULL, found = NULL, plan = NULL
@@ -164,9 +167,8 @@ impl Store {
         on_tx!(&mut tx, conn => sqlx::query(
             "UPDATE brake_items SET step = 5 WHERE sync_id = $1 AND kind = 'DELETED' AND step = 2")
             .bind(guard.sync_id).execute(conn).await.map(|_| ()))?;
-        let unchanged = i64::try_from(held).unwrap_or(i64::MAX);
-        let counts = CountDeltas { unchanged: progress.counts.unchanged + unchanged, ..progress.counts };
-        let cancel = fenced(&mut tx, guard, &Progress { counts, ..progress.clone() }).await?;
+        let counts = CountDeltas { unchanged: i64::try_from(held).unwrap_or(i64::MAX), ..CountDeltas::default() };
+        let cancel = fenced(&mut tx, guard, &Progress { counts, ..Progress::default() }).await?;
         tx.commit().await?;
         Ok(cancel)
     }
@@ -216,7 +218,8 @@ impl Store {
     /// [`crate::StoreError::Unavailable`].
     pub async fn holds(&self, guard: Guard, read_complete: bool) -> Result<bool> {
         let (holds,): (bool,) = on_read!(self, pool => sqlx::query_as(
-            "SELECT EXISTS (SELECT 1 FROM brake_items WHERE sync_id = $1 AND step IN (2, 5))
+            "SELECT EXISTS (SELECT 1 FROM (
+                     SELECT 1 FROM brake_items WHERE sync_id = $1 AND step IN (2, 5) ORDER BY kind, step LIMIT 1) it)
                  OR (NOT $2 AND EXISTS (SELECT 1 FROM held_changes h JOIN syncs s ON s.mapping_id = h.mapping_id
                                         WHERE s.sync_id = $1 AND h.kind = 'REMOVAL'))")
             .bind(guard.sync_id).bind(read_complete).fetch_one(pool).await)?;

@@ -135,7 +135,7 @@ macro_rules! holders {
              FROM link_values v JOIN links l ON l.mapping_id = v.mapping_id AND l.device_id = v.device_id
              WHERE v.mapping_id = $2 AND v.record_id IS NOT NULL AND v.",
             $column,
-            " IN (IDS($3))"
+            " IN IDS($3)"
         )
     };
 }

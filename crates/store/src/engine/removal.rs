@@ -97,6 +97,7 @@ impl Store {
     pub async fn list_removals(&self, slice: &Slice, due: &Due, progress: &Progress) -> Result<bool> {
         let (guard, row) = (slice.guard, &slice.row);
         let mut tx = self.begin_write().await?;
+        fenced(&mut tx, guard, progress).await?;
         on_tx!(&mut tx, conn => sqlx::query(concat!(
             "INSERT INTO brake_items (sync_id, kind, device_id, column_id, tenant, record_id, step)
              SELECT $1, 'REMOVAL', l.device_id, '', l.tenant, v.record_id, 0 FROM ", links_of_sync!(),
@@ -109,8 +110,8 @@ impl Store {
             "SELECT COUNT(*) FROM ", links_of_sync!(), " WHERE ", due!(), " AND ", refused_lately!(), " AND NOT ", present!()))
             .bind(guard.sync_id).bind(row.mapping_id).bind(row.start_time).bind(due.at_once).bind(due.settled)
             .bind(due.absent_by).bind(due.refused_by).fetch_one(conn).await)?;
-        let counts = CountDeltas { still_rejected: progress.counts.still_rejected + refused, ..progress.counts };
-        let cancel = fenced(&mut tx, guard, &Progress { counts, ..progress.clone() }).await?;
+        let counts = CountDeltas { still_rejected: refused, ..CountDeltas::default() };
+        let cancel = fenced(&mut tx, guard, &Progress { counts, ..Progress::default() }).await?;
         tx.commit().await?;
         Ok(cancel)
     }

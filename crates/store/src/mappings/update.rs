@@ -7,6 +7,7 @@ use super::create::insert_revision;
 use super::read::get_in;
 use super::times::{ScheduleColumns, as_millis};
 use crate::dialect::on_tx;
+use crate::syncs;
 use crate::{Conflict, MappingId, Micros, Result, Schedule, StoreError, Tenant, Tx};
 
 /// What [`update`] changes of a mapping.
@@ -84,6 +85,7 @@ pub async fn update(
         insert_revision(tx, tenant, id, revision, &new.spec, Some(&new.columns), now).await?;
     }
     if change.forget_marks {
+        syncs::lock_active(tx, id).await?;
         // Marked, or perhaps: see `engine::flag`.
         on_tx!(&mut *tx, conn => sqlx::query(
             "UPDATE links SET flags = (flags & ~576) WHERE mapping_id = $1 AND tenant = $2 AND (flags & 576) <> 0")

@@ -2,6 +2,7 @@
 
 use pandaport_store::records::RecordOutcome;
 use pandaport_store::syncs::{Mode, Sync, SyncState, WaitReason};
+use pandaport_test_database::rows;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -373,8 +374,8 @@ async fn rule_9_passengers_left_behind_by_a_full_sync_stay_as_old_as_they_are() 
 }
 
 async fn passenger_times(world: &World) -> Vec<Option<i64>> {
-    let pandaport_store::Pool::Sqlite { read, .. } = world.store.pool() else { panic!("SQLite") };
-    sqlx::query_scalar("SELECT passenger_time FROM links ORDER BY device_id").fetch_all(read).await.unwrap()
+    let times: Vec<(Option<i64>,)> = rows(&world.store, "SELECT passenger_time FROM links ORDER BY device_id").await;
+    times.into_iter().map(|it| it.0).collect()
 }
 
 /// A device whose create is in flight.
