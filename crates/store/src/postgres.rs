@@ -1,13 +1,14 @@
 //! Connections to a PostgreSQL server.
 //!
-//! Nothing that outlives a transaction is set on a connection, and no startup parameter is sent that a connection pooler
-//! refuses: a process works behind PgBouncer in transaction mode, from 1.21 on with `max_prepared_statements`. Only migrating
-//! needs a connection that is its own: see [`crate::MigrationLock`].
+//! Nothing is set on a connection that outlives a transaction, but for [`PLANS`], which harms nobody who gets the connection
+//! next; and no startup parameter is sent that a connection pooler refuses. So a process works behind PgBouncer in transaction
+//! mode, from 1.21 on with `max_prepared_statements`. Only migrating needs a connection that is its own: see
+//! [`crate::MigrationLock`].
 
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection as _, PgConnection, PgPool};
+use sqlx::{Connection as _, Executor as _, PgConnection, PgPool};
 
 use crate::{Result, StoreError};
 
@@ -32,8 +33,14 @@ const TRUSTED_FOR: Duration = Duration::from_secs(1);
 /// - A statement of ours takes seconds at most, over the links of the largest mapping too: whatever takes minutes hangs.
 /// - A lock is waited for no longer than another process is on SQLite (`busy_timeout`).
 /// - A process that was frozen, or cut off, in the middle of a transaction does not hold its locks for long.
+/// - Plans are made as [`PLANS`] says, also on a connection of a pooler's, of which nobody knows what was set on it.
 pub(crate) const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = '300s'; SET LOCAL lock_timeout = '10s'; \
-     SET LOCAL idle_in_transaction_session_timeout = '30s'";
+     SET LOCAL idle_in_transaction_session_timeout = '30s'; SET LOCAL plan_cache_mode = force_custom_plan";
+
+/// Each statement is planned for the tables as they are now. A connection would else keep the plans that it made when they were
+/// empty: to find a page of devices by a walk over all records of its sync. An import fills its tables faster than the server
+/// looks at them again.
+const PLANS: &str = "SET plan_cache_mode = force_custom_plan";
 
 /// Whether `url` is one of a PostgreSQL database.
 pub(crate) fn is_meant(url: &str) -> bool {
@@ -63,6 +70,7 @@ pub(crate) async fn connect(url: &str) -> Result<PgPool> {
         .idle_timeout(IDLE_TIMEOUT)
         .max_lifetime(MAX_LIFETIME)
         .test_before_acquire(false)
+        .after_connect(|connection, _| Box::pin(async move { connection.execute(PLANS).await.map(|_| ()) }))
         .before_acquire(|connection, it| {
             Box::pin(async move { Ok(it.idle_for < TRUSTED_FOR || connection.ping().await.is_ok()) })
         })

@@ -115,6 +115,14 @@ impl TestDatabase {
         }
     }
 
+    /// Whether some process is in the middle of a transaction. On a SQLite file there is no telling.
+    pub async fn is_held(&self) -> bool {
+        match &self.place {
+            Place::File(_) => false,
+            Place::Server(server) => server.is_held().await,
+        }
+    }
+
     /// A store on it, as a process of its own would have it. Without keys to secrets.
     pub async fn open(&self) -> Store {
         Store::create(&self.url).await.unwrap()

@@ -89,6 +89,18 @@ impl Server {
         false
     }
 
+    /// Whether a session is in a transaction and asks for nothing.
+    pub(crate) async fn is_held(&self) -> bool {
+        let mut session = PgConnection::connect(&self.url()).await.unwrap();
+        sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM pg_stat_activity
+                            WHERE datname = current_database() AND state LIKE 'idle in transaction%')",
+        )
+        .fetch_one(&mut session)
+        .await
+        .unwrap()
+    }
+
     /// The database's URL. A test's commits need not outlive the server: it does not wait for the disk.
     pub(crate) fn url(&self) -> String {
         let mut url = database_url(&self.server, &self.name);

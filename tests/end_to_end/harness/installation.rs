@@ -94,6 +94,14 @@ impl Installation {
         }
     }
 
+    /// Whether a process is in the middle of a transaction, if the database is on a server.
+    pub(crate) async fn database_is_held(&self) -> bool {
+        match &self.server {
+            Some(server) => server.is_held().await,
+            None => false,
+        }
+    }
+
     /// The same with one setting more, or another one.
     pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
         self.settings.insert(name, value.to_owned());

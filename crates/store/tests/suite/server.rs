@@ -100,4 +100,9 @@ async fn a_transaction_has_limits_and_leaves_none_behind_on_its_connection() {
         left.push(sqlx::query_scalar(shown).fetch_one(pool(&site.store)).await.unwrap());
     }
     assert!(left.iter().all(|it| it.starts_with("0 0 0 ")), "{left:?}");
+
+    // A plan that was made for empty tables is not kept while an import fills them.
+    let plans = "SELECT current_setting('plan_cache_mode')";
+    let plans: String = sqlx::query_scalar(plans).fetch_one(pool(&site.store)).await.unwrap();
+    assert_eq!(plans, "force_custom_plan");
 }
