@@ -45,7 +45,8 @@ impl Queue {
             .with_queue(NAME)
             .with_priority(behind.urgency.priority())
             .with_max_attempts(MAX_ATTEMPTS);
-        if let Some(time) = behind.not_before {
+        // A job that has a time waits for River's leader to look at it, also if that time is past.
+        if let Some(time) = behind.not_before.filter(|time| *time > Micros::now()) {
             opts = opts.with_scheduled_at(time.timestamp());
         }
         if let Some(traceparent) = &behind.traceparent {
@@ -62,13 +63,17 @@ impl Queue {
     }
 
     /// Puts a fresh job behind a sync that has lost its own, unless one is there that only waits for a slot. For the sweep:
-    /// while all slots are taken for long, it would otherwise pile up jobs behind the same syncs.
+    /// while all slots are taken for long, it would otherwise pile up jobs behind the same syncs. One that waits for its
+    /// time is not counted on: a clock that went back may have put that off.
     ///
     /// # Errors
     /// [`crate::QueueError::Store`].
     pub async fn enqueue_again(&self, tx: &mut Tx, behind: &Behind) -> Result<()> {
-        let waiting: i64 = on_tx!(&mut *tx, conn => sqlx::query_scalar(
-            "SELECT COUNT(*) FROM river_job WHERE kind = $1 AND state = 'available' AND (args ->> 'sync_id') = $2")
+        let sql = tx.sql(
+            "SELECT COUNT(*) FROM river_job WHERE kind = $1 AND state = 'available' \
+               AND MICROS(scheduled_at) <= MICROS('now') AND (args ->> 'sync_id') = $2",
+        );
+        let waiting: i64 = on_tx!(&mut *tx, conn => sqlx::query_scalar(sql)
             .bind(SyncJob::KIND).bind(behind.sync_id.to_string()).fetch_one(conn).await)?;
         if waiting == 0 {
             self.enqueue(tx, behind).await?;

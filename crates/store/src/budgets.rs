@@ -19,6 +19,9 @@ pub struct Limit {
     pub window: Duration,
 }
 
+/// How far the clocks of two processes may differ.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(60);
+
 /// The answer to a wish for calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reservation {
@@ -62,6 +65,10 @@ pub async fn reserve(
     let longest = limits.iter().map(|limit| limit.window).max().unwrap_or_default();
     on_tx!(&mut tx, conn => sqlx::query("DELETE FROM budget_lots WHERE api = $1 AND expire_time <= $2")
         .bind(api).bind(now.minus(longest)).execute(&mut *conn).await.map(|_| ()))?;
+    // What was granted before the clock went back counts as if it had been granted just now, and not for as long as it went
+    // back.
+    on_tx!(&mut tx, conn => sqlx::query("UPDATE budget_lots SET expire_time = $2 WHERE api = $1 AND expire_time > $2")
+        .bind(api).bind(now.plus(lot_ttl + CLOCKS_DIFFER)).execute(&mut *conn).await.map(|_| ()))?;
     let lots = on_tx!(&mut tx, conn => sqlx::query_as::<_, Counted>(
         "SELECT expire_time, size FROM budget_lots WHERE api = $1 ORDER BY expire_time")
         .bind(api).fetch_all(&mut *conn).await)?;

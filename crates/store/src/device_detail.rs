@@ -2,6 +2,7 @@
 
 use crate::devices::{Device, devices};
 use crate::dialect::{id_list, on_read};
+use crate::engine::rivals::claims_nothing;
 use crate::records::SyncRecord;
 use crate::{MappingId, Micros, Result, Store, SyncId, Tenant};
 
@@ -133,25 +134,25 @@ pub struct Other {
 }
 
 macro_rules! others {
-    ($condition:literal) => {
+    ($($condition:expr),+) => {
         concat!(
             "SELECT v.device_id, v.serial_number, v.identifier, v.record_id, l.last_enrollment, l.last_check_in, l.absent_since \
              FROM link_values v JOIN links l ON l.mapping_id = v.mapping_id AND l.device_id = v.device_id \
              WHERE v.mapping_id = $1 AND v.device_id <> $2 AND ",
-            $condition,
+            $($condition,)+
             " ORDER BY v.device_id"
         )
     };
 }
 
-/// Other present devices that claim this identifier (folded), as of the last sync. Those that the filter leaves out claim
+/// Other present devices that claim this identifier (folded), as of the last sync. Those that are not imported claim
 /// nothing (rule 12).
 ///
 /// # Errors
 /// [`crate::StoreError::Unavailable`].
 pub async fn rivals(store: &Store, mapping_id: MappingId, device_id: &str, identifier_key: &str) -> Result<Vec<Other>> {
     Ok(on_read!(store, pool => sqlx::query_as::<_, Other>(
-        others!("v.identifier_key = $3 AND l.absent_since IS NULL AND (l.flags & 32) = 0"))
+        others!("v.identifier_key = $3 AND l.absent_since IS NULL AND NOT ", claims_nothing!()))
         .bind(mapping_id).bind(device_id).bind(identifier_key).fetch_all(pool).await)?)
 }
 

@@ -10,7 +10,7 @@
 //! | `ROWS($2: a TEXT, b BIGINT)` | rows with these columns, in the order in which they were passed, as one JSON array of arrays ([`row_list`]). Columns are TEXT, BIGINT, BOOLEAN, BYTES ([`bytes`]) or ID ([`id`]) |
 //! | `FOR NO KEY UPDATE` | these rows are nobody else's to change until the transaction ends. Nothing on SQLite: its one writer has the whole file to itself |
 //! | `FOR NO KEY UPDATE SKIP LOCKED` | the same, without those that somebody else is at |
-//! | `MICROS(column)` | a time of the queue's as microseconds since 1970 |
+//! | `MICROS(column)` | a time of the queue's as microseconds since 1970; of `'now'`, the present |
 //!
 //! Rows are locked in one order, or transactions would wait for each other: connection, mapping, sync, what belongs to the
 //! sync; an alert's target before its alerts; a kept answer last.
@@ -50,7 +50,10 @@ impl Dialect {
         sql = replace_calls(&sql, ROWS, |rows| self.rows(rows));
         sql = replace_calls(&sql, MICROS, |time| match self {
             Self::Sqlite => format!("CAST(unixepoch({time}, 'subsec') * 1000000 AS INTEGER)"),
-            Self::Postgres => format!("CAST(EXTRACT(EPOCH FROM {time}) * 1000000 AS BIGINT)"),
+            Self::Postgres => {
+                let time = if time == "'now'" { "clock_timestamp()" } else { time };
+                format!("CAST(EXTRACT(EPOCH FROM {time}) * 1000000 AS BIGINT)")
+            }
         });
         // Safe: made of texts of this program, no value is in it.
         AssertSqlSafe(sql).into_sql_str()

@@ -13,6 +13,8 @@ pub enum Conflict {
     ConnectionInUse,
     /// A row with this id is there already.
     AlreadyExists,
+    /// A sync of this mapping is active, and this has to wait for its end (`SYNC_ACTIVE`).
+    SyncActive,
 }
 
 /// What a function of the store may answer instead of doing what it was asked.

@@ -14,12 +14,22 @@ use crate::{MappingId, Micros, Result, SyncId, Tenant, Tx};
 /// How long an API must be out before the mapping counts as failing. Its sync goes on trying for much longer.
 pub const OUTAGE_TOLERATED: Duration = Duration::from_secs(3600);
 
+/// How long a mapping's fleet may not have been read to its end, while syncs come through, before the mapping counts as
+/// failing: nothing that is gone is noticed meanwhile.
+pub const INCOMPLETE_TOLERATED: Duration = Duration::from_secs(24 * 3600);
+
+const READ_INCOMPLETE: &str = "READ_INCOMPLETE";
+
 /// Reasons of a sync that failed because what somebody asked for no longer fits: nothing is wrong with its mapping.
 const ASKED_FOR_TOO_LATE: [&str; 2] = ["PLAN_MOVED", "HELD_MOVED"];
 
+/// The recovery of a mapping whose fleet could not be read to its end.
+const CAME_THROUGH_INCOMPLETE: &str = "The last sync came through, but could not read the fleet to its end: what it read is \
+                                       written, and no device counts as gone.";
+
 /// What the end of a sync says of its mapping; `None`: nothing, all stays as it was. `rejected` are the devices that the
-/// sync rejected or found still rejected.
-fn after(ending: &Ending, rejected: i64) -> Option<Health> {
+/// sync rejected or found still rejected; `unread` if the fleet has not been read to its end for long.
+fn after(ending: &Ending, rejected: i64, unread: bool) -> Option<Health> {
     if ending.broken.is_some() {
         return Some(Health::Failing);
     }
@@ -27,6 +37,7 @@ fn after(ending: &Ending, rejected: i64) -> Option<Health> {
     match ending.state {
         "FAILED" if ending.error.as_ref().is_some_and(too_late) => None,
         "FAILED" => Some(Health::Failing),
+        "SUCCEEDED" | "COMPLETED_WITH_REJECTIONS" | "HELD" if unread => Some(Health::Failing),
         "HELD" => Some(Health::Held),
         "SUCCEEDED" | "COMPLETED_WITH_REJECTIONS" if rejected > 0 => Some(Health::Rejections),
         "SUCCEEDED" | "COMPLETED_WITH_REJECTIONS" => Some(Health::Healthy),
@@ -38,11 +49,16 @@ fn after(ending: &Ending, rejected: i64) -> Option<Health> {
 /// A sync that is no dry run ended.
 pub(crate) async fn sync_ended(tx: &mut Tx, sync_id: SyncId, ending: &Ending, now: Micros) -> Result<()> {
     let stands = Stands::read(tx, sync_id).await?;
-    let Some(health) = after(ending, stands.counts.rejected + stands.counts.still_rejected) else { return Ok(()) };
+    let incomplete = ending.complete && !ending.read_complete;
+    let unread = incomplete && stands.is_unread_for_long(tx, now).await?;
+    let rejected = stands.counts.rejected + stands.counts.still_rejected;
+    let Some(health) = after(ending, rejected, unread) else { return Ok(()) };
     if health == stands.health {
         return Ok(());
     }
     let (reason, message) = match health {
+        Health::Failing if unread => (READ_INCOMPLETE.to_owned(), stands.unread(ending)),
+        Health::Healthy if incomplete => (String::new(), CAME_THROUGH_INCOMPLETE.to_owned()),
         Health::Healthy => (String::new(), "The last sync did everything.".to_owned()),
         Health::Rejections => (String::new(), rejections(tx, sync_id, &stands.counts).await?),
         Health::Held => (String::new(), held(tx, stands.mapping_id).await?),
@@ -72,6 +88,8 @@ struct Stands {
     tenant: Tenant,
     display_name: String,
     health: Health,
+    create_time: Micros,
+    last_complete_read_time: Option<Micros>,
     sync_id: SyncId,
     state: String,
     #[sqlx(flatten)]
@@ -81,10 +99,36 @@ struct Stands {
 impl Stands {
     async fn read(tx: &mut Tx, sync_id: SyncId) -> Result<Self> {
         Ok(on_tx!(tx, conn => sqlx::query_as::<_, Self>(
-            "SELECT m.mapping_id, m.tenant, m.display_name, m.health, s.sync_id, s.state, s.count_read, s.count_created, \
+            "SELECT m.mapping_id, m.tenant, m.display_name, m.health, m.create_time, m.last_complete_read_time, s.sync_id, s.state, s.count_read, s.count_created, \
              s.count_adopted, s.count_updated, s.count_unchanged, s.count_skipped, s.count_rejected, s.count_still_rejected, \
              s.count_removed FROM syncs s JOIN mappings m ON m.mapping_id = s.mapping_id WHERE s.sync_id = $1")
             .bind(sync_id).fetch_one(&mut *conn).await)?)
+    }
+
+    /// Whether no read has been complete for long, though another sync has come through since the last one that was: the
+    /// first read that is cut short after a night, or after a long pause, is no news.
+    async fn is_unread_for_long(&self, tx: &mut Tx, now: Micros) -> Result<bool> {
+        if now.since(self.last_complete_read_time.unwrap_or(self.create_time)) < INCOMPLETE_TOLERATED {
+            return Ok(false);
+        }
+        let before: Option<(Option<Micros>,)> = on_tx!(tx, conn => sqlx::query_as(
+            "SELECT start_time FROM syncs WHERE tenant = $1 AND mapping_id = $2 AND sync_id <> $3 AND NOT dry_run \
+             AND state IN ('SUCCEEDED', 'COMPLETED_WITH_REJECTIONS', 'HELD') ORDER BY sync_id DESC LIMIT 1")
+            .bind(&self.tenant).bind(self.mapping_id).bind(self.sync_id).fetch_optional(&mut *conn).await)?;
+        Ok(before.is_some_and(|(start_time,)| start_time > self.last_complete_read_time))
+    }
+
+    /// Why the mapping counts as failing though its syncs come through.
+    fn unread(&self, ending: &Ending) -> String {
+        let why = ending.error.as_ref().filter(|(reason, _)| reason == READ_INCOMPLETE);
+        let why = why.map(|(_, message)| format!("{} ", sentence(message))).unwrap_or_default();
+        let since = match self.last_complete_read_time {
+            Some(time) => format!("since {time}"),
+            None => "so far".to_owned(),
+        };
+        format!(
+            "{why}No read of the fleet was complete {since}: what is read is written, but no device counts as gone."
+        )
     }
 }
 
@@ -182,7 +226,10 @@ mod tests {
                 weighed: false,
                 broken: broken.then(|| "A column is gone".to_owned()),
             };
-            assert_eq!(after(&ending, rejected), health, "{state} {error:?} {broken} {rejected}");
+            assert_eq!(after(&ending, rejected, false), health, "{state} {error:?} {broken} {rejected}");
+            let came_through = ["SUCCEEDED", "COMPLETED_WITH_REJECTIONS", "HELD"].contains(&state);
+            let unread = if came_through { Some(Health::Failing) } else { health };
+            assert_eq!(after(&ending, rejected, true), unread, "{state} {error:?} {broken} {rejected}");
         }
     }
 

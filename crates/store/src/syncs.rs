@@ -278,20 +278,11 @@ pub async fn create(tx: &mut Tx, tenant: &Tenant, new: &NewSync, now: Micros) ->
     Ok(Creation::Created(sync))
 }
 
-/// Keeps the slices of a mapping's active sync from writing until the transaction ends: for what changes its links.
-pub(crate) async fn lock_active(tx: &mut Tx, mapping: MappingId) -> Result<()> {
-    let sql = tx.sql(
-        "SELECT sync_id FROM syncs WHERE mapping_id = $1 AND state IN ('QUEUED', 'RUNNING', 'WAITING') AND NOT dry_run \
-         FOR NO KEY UPDATE",
-    );
-    on_tx!(tx, conn => sqlx::query(sql).bind(mapping).execute(&mut *conn).await.map(|_| ()))?;
-    Ok(())
-}
-
-async fn active(tx: &mut Tx, mapping: MappingId) -> Result<Option<Sync>> {
+/// The active sync of a mapping, if there is one; dry runs are left out.
+pub(crate) async fn active(tx: &mut Tx, mapping_id: MappingId) -> Result<Option<Sync>> {
     Ok(on_tx!(tx, conn => sqlx::query_as::<_, Sync>(concat!("SELECT ", columns!(), " FROM syncs \
          WHERE mapping_id = $1 AND state IN ('QUEUED', 'RUNNING', 'WAITING') AND NOT dry_run"))
-        .bind(mapping).fetch_optional(&mut *conn).await)?)
+        .bind(mapping_id).fetch_optional(&mut *conn).await)?)
 }
 
 async fn try_insert(tx: &mut Tx, tenant: &Tenant, new: &NewSync, revision: i64, now: Micros) -> Result<Option<Sync>> {
@@ -410,21 +401,44 @@ pub async fn cancel(tx: &mut Tx, tenant: &Tenant, id: SyncId, now: Micros) -> Re
     get_in(tx, tenant, id).await
 }
 
-/// The sweep: active syncs whose `next_slice_time` is past, so that no job is behind them any more. Each is re-armed in the
-/// same breath; put a fresh job behind each in this transaction.
+/// How far ahead the next slice of an active sync may lie. One that lies further ahead was put down by a clock that has gone
+/// back since: its job waits for that clock. At least [`JOB_GRACE`].
+#[derive(Clone, Copy, Debug)]
+pub struct Horizon {
+    /// Of a sync that waits for its budget.
+    pub budget: Duration,
+    /// Of any other.
+    pub other: Duration,
+}
+
+/// `$1`: now; `$4` and `$5`: now and the horizons.
+macro_rules! lost {
+    () => {
+        "(next_slice_time < $1 OR next_slice_time > CASE WHEN wait_reason = 'BUDGET' THEN $4 ELSE $5 END)"
+    };
+}
+
+/// The sweep: active syncs whose `next_slice_time` is past, so that no job is behind them any more, or beyond the horizon. Each
+/// is re-armed in the same breath, and waits no longer; put a fresh job behind each in this transaction.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`].
-pub async fn lost_syncs(tx: &mut Tx, now: Micros, limit: u32) -> Result<Vec<ActiveSync>> {
+pub async fn lost_syncs(tx: &mut Tx, now: Micros, horizon: Horizon, limit: u32) -> Result<Vec<ActiveSync>> {
     // One that is locked is being worked, or swept by another process.
-    let sql = tx.sql(
-        "UPDATE syncs SET next_slice_time = $2 WHERE next_slice_time < $1 AND sync_id IN ( \
-           SELECT sync_id FROM syncs WHERE state IN ('QUEUED', 'RUNNING', 'WAITING') AND next_slice_time < $1 \
+    let sql = tx.sql(concat!(
+        "UPDATE syncs SET next_slice_time = $2, wait_until = CASE WHEN wait_until > $1 THEN $1 ELSE wait_until END \
+         WHERE ",
+        lost!(),
+        " AND sync_id IN ( \
+           SELECT sync_id FROM syncs WHERE state IN ('QUEUED', 'RUNNING', 'WAITING') AND ",
+        lost!(),
+        " \
            ORDER BY next_slice_time LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED) \
-         RETURNING sync_id, tenant, trigger_kind, wait_until, traceparent",
-    );
+         RETURNING sync_id, tenant, trigger_kind, wait_until, traceparent"
+    ));
     Ok(on_tx!(tx, conn => sqlx::query_as::<_, ActiveSync>(sql)
-        .bind(now).bind(now.plus(JOB_GRACE)).bind(i64::from(limit)).fetch_all(&mut *conn).await)?)
+        .bind(now).bind(now.plus(JOB_GRACE)).bind(i64::from(limit))
+        .bind(now.plus(horizon.budget)).bind(now.plus(horizon.other)).fetch_all(&mut *conn).await)?)
 }
 
 /// Every active sync, oldest first: what a program that starts alone on its database queues afresh.

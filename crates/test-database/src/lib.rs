@@ -144,6 +144,19 @@ pub async fn run(store: &Store, sql: impl Into<String>) {
     .unwrap();
 }
 
+/// How many rows a statement has written; it is one for both databases, without binary values.
+pub async fn written_rows(store: &Store, sql: &str) -> u64 {
+    match store.pool() {
+        Pool::Sqlite { write, .. } => {
+            sqlx::query(AssertSqlSafe(sql.to_owned())).execute(write).await.map(|it| it.rows_affected())
+        }
+        Pool::Postgres(pool) => {
+            sqlx::query(AssertSqlSafe(sql.to_owned())).execute(pool).await.map(|it| it.rows_affected())
+        }
+    }
+    .unwrap()
+}
+
 /// What a query finds.
 pub async fn rows<T>(store: &Store, sql: impl Into<String>) -> Vec<T>
 where

@@ -86,6 +86,7 @@ impl From<StoreError> for CallError {
                     Conflict::VersionMoved => Self::Moved { reason: reason::ETAG_MISMATCH, message },
                     Conflict::ConnectionInUse => Self::ConnectionInUse { message, fields: Vec::new() },
                     Conflict::AlreadyExists => Self::Exists { reason: "", message },
+                    Conflict::SyncActive => Self::Precondition { reason: reason::SYNC_ACTIVE, message },
                 }
             }
             other => Self::Store(other),
@@ -353,5 +354,8 @@ mod tests {
         let status = Status::from(CallError::from(StoreError::conflict(Conflict::ConnectionInUse, "In use.")));
         assert_eq!(status.code(), Code::FailedPrecondition);
         assert_eq!(status.get_details_error_info().unwrap().reason, "CONNECTION_IN_USE");
+        let status = Status::from(CallError::from(StoreError::conflict(Conflict::SyncActive, "Active.")));
+        assert_eq!(status.code(), Code::FailedPrecondition);
+        assert_eq!(status.get_details_error_info().unwrap().reason, "SYNC_ACTIVE");
     }
 }

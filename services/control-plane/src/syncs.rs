@@ -6,7 +6,7 @@ use pandaport_api::v1 as proto;
 use pandaport_queue::Behind;
 use pandaport_store::connections::{self, ConnectionState};
 use pandaport_store::mappings::{self, Mapping};
-use pandaport_store::syncs::{self, Creation, NewSync, Sync, SyncFilter, SyncState, TriggerKind};
+use pandaport_store::syncs::{self, Creation, Mode, NewSync, Sync, SyncFilter, SyncState, TriggerKind};
 use pandaport_store::{MappingId, Micros, SyncId, Tx, workers};
 
 use crate::control_plane::{Caller, ControlPlane};
@@ -71,12 +71,25 @@ impl ControlPlane {
         Ok(answer)
     }
 
-    /// Makes a sync and puts a job behind it, or gives the one of the same mode that is active (rule 6).
+    /// Makes a sync and puts a job behind it, or gives the active one if that does as much: it is of the same mode, and tries
+    /// rejected devices again if that is asked for (rule 6).
     pub(crate) async fn create_sync(&self, tx: &mut Tx, caller: &Caller, wanted: &NewSync) -> Result<(Sync, bool)> {
         match syncs::create(tx, &caller.tenant, wanted, Micros::now()).await? {
             Creation::Created(sync) => {
                 self.queue.enqueue(tx, &Behind::from(&sync)).await?;
                 Ok((sync, false))
+            }
+            Creation::AlreadyActive(active)
+                if active.mode == wanted.mode && wanted.retry_rejected && !retries(&active) =>
+            {
+                Err(CallError::Precondition {
+                    reason: reason::SYNC_ACTIVE_OTHER_MODE,
+                    message: format!(
+                        "Sync {} of this mapping is active, and it does not try rejected devices again: wait for its end, or \
+                         cancel it; then ask for this again.",
+                        active.sync_id
+                    ),
+                })
             }
             Creation::AlreadyActive(active) if active.mode == wanted.mode => Ok((active, true)),
             Creation::AlreadyActive(active) => Err(CallError::Precondition {
@@ -206,6 +219,11 @@ impl ControlPlane {
 
 /// How long a call takes where many are under way at once.
 const PACE: std::time::Duration = std::time::Duration::from_millis(20);
+
+/// Whether a sync sends what was rejected again: a FULL one always does.
+fn retries(sync: &Sync) -> bool {
+    sync.retry_rejected || sync.mode == Mode::Full
+}
 
 /// The state that a first sync needs.
 pub(crate) fn verified(state: ConnectionState) -> Result<()> {

@@ -1,7 +1,7 @@
 //! Mappings that are there: change, pause, set going again.
 
 use pandaport_api::v1 as proto;
-use pandaport_import::{Column, MappingSpec, RemovalAction};
+use pandaport_import::{Column, MappingSpec, Pair, RemovalAction};
 use pandaport_queue::Behind;
 use pandaport_store::mappings::{self, Mapping, MappingChange, MappingState, NewRevision, Revision};
 use pandaport_store::syncs::{self, Creation, Mode, NewSync, Sync, TriggerKind};
@@ -24,6 +24,8 @@ struct Revised {
     revision: Option<NewRevision>,
     warnings: Vec<proto::Warning>,
     forget_marks: bool,
+    /// What is imported into the columns changes: what is known of them is no longer to be trusted.
+    full_next: bool,
 }
 
 impl ControlPlane {
@@ -68,7 +70,7 @@ impl ControlPlane {
         let Some(spec) = input.spec.clone().filter(|_| violations.is_empty()) else {
             return Err(violations.check().err().unwrap_or_default().into());
         };
-        let Revised { revision, warnings, forget_marks } = if mask.is_about_the_import() {
+        let Revised { revision, warnings, forget_marks, full_next } = if mask.is_about_the_import() {
             self.revise(caller, &row, &stored, &input, spec).await?
         } else {
             Revised::default()
@@ -84,6 +86,7 @@ impl ControlPlane {
             display_name: input.display_name,
             schedule: mask.names("schedule").then_some(input.schedule),
             full_sync_every: input.full_sync_every,
+            full_next,
             revision,
             fits: mask.is_about_the_import(),
             forget_marks,
@@ -91,7 +94,8 @@ impl ControlPlane {
         let mut tx = self.store.begin_write().await?;
         let updated = mappings::update(&mut tx, &caller.tenant, id, row.version, &change, now).await?;
         let mended = row.state == MappingState::Broken && updated.state == MappingState::Active;
-        let sync = if mended { self.sync_at_once(&mut tx, caller, id, now).await? } else { None };
+        let mode = if updated.next_full_time <= now { Mode::Full } else { Mode::Incremental };
+        let sync = if mended { self.sync_at_once(&mut tx, caller, id, mode, now).await? } else { None };
         let sync = sync.map(convert::sync);
         let answer = proto::UpdateMappingResponse {
             mapping: Some(proto::Mapping { held, ..convert::mapping(updated, &spec, sync.clone().or(last_sync))? }),
@@ -137,14 +141,21 @@ impl ControlPlane {
         let columns = columns_json(&spec, &now)?;
         let moved = stored.columns.as_ref().is_some_and(|stored| *stored != columns);
         let revision = (spec != before || moved).then_some(NewRevision { spec: stored_spec(&spec)?, columns });
-        Ok(Revised { revision, warnings, forget_marks })
+        Ok(Revised { revision, warnings, forget_marks, full_next: has_news(&before.pairs, &spec.pairs) })
     }
 
     /// A mapping that was BROKEN has missed syncs: it is not left to wait for its next time.
-    async fn sync_at_once(&self, tx: &mut Tx, caller: &Caller, id: MappingId, now: Micros) -> Result<Option<Sync>> {
+    async fn sync_at_once(
+        &self,
+        tx: &mut Tx,
+        caller: &Caller,
+        id: MappingId,
+        mode: Mode,
+        now: Micros,
+    ) -> Result<Option<Sync>> {
         let new = NewSync {
             mapping_id: id,
-            mode: Mode::Incremental,
+            mode,
             dry_run: false,
             retry_rejected: false,
             trigger_kind: TriggerKind::Call,
@@ -182,6 +193,12 @@ impl ControlPlane {
         tx.commit().await?;
         Ok(proto::ResumeMappingResponse { mapping: Some(self.describe_mapping(caller, row).await?) })
     }
+}
+
+/// Whether a pair is new, or written otherwise than before: in its column may stand what nobody has looked at since a sync
+/// last wrote there, if one ever did.
+fn has_news(before: &[Pair], after: &[Pair]) -> bool {
+    after.iter().any(|pair| !before.contains(pair))
 }
 
 /// Whether marks that were made can't be undone any more by the policy there is now.

@@ -16,7 +16,7 @@ pub use catalog::{CollectionView, ColumnView, ModuleView, SourceFieldView};
 pub use connection::{CheckView, ConfiguredView, ConnectionView, TestedView};
 pub use explain::ExplainedView;
 pub use held::HeldView;
-pub use mapping::{CreatedMappingView, MappingView, UpdatedMappingView, WarningView};
+pub use mapping::{MappingView, SavedMappingView, WarningView};
 pub use sync::{DeviceView, RecordView, SyncView, TriggeredView};
 
 use serde::Serialize;

@@ -173,10 +173,22 @@ fn answer(world: &World, faults: &Faults, route: Route<'_>, sent: &Sent) -> Answ
         return refused(429, "Too many requests").retry_after(limit.retry_after, wait.div_ceil(1_000));
     }
     change_columns(world, faults);
+    if is_unanswerable(faults, route, sent) {
+        return refused(faults.unanswerable_status, "Something is wrong with this record");
+    }
     match route {
         Route::Search | Route::Create | Route::Update | Route::Delete => with_body(world, faults, route, sent),
         _ => read::answer(world, faults, route, &parameters(sent)),
     }
+}
+
+fn is_unanswerable(faults: &AssetPandaFaults, route: Route<'_>, sent: &Sent) -> bool {
+    let names = |text: &str| match route {
+        Route::Record(id) => id == text,
+        Route::Search => String::from_utf8_lossy(&sent.body).contains(&json!(text).to_string()),
+        _ => false,
+    };
+    faults.unanswerable.iter().any(|text| names(text))
 }
 
 fn parameters(sent: &Sent) -> Vec<(String, String)> {

@@ -75,6 +75,9 @@ pub(crate) struct FoundSet {
     /// Asset Panda refuses to search for this identifier; its words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) refused: Option<String>,
+    /// Asset Panda answers other calls, and not the search for this identifier; its words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) unanswered: Option<String>,
 }
 
 /// A record that a look-up found, its values in cell order.

@@ -2,15 +2,16 @@
 //! it is alive, and what is kept for a time only is dropped. Each tick acts on stored state alone and may be repeated
 //! or missed: it claims what it does in one transaction, so that any number of workers may tick.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pandaport_queue::{Behind, QueueError};
-use pandaport_store::syncs::Creation;
-use pandaport_store::{mappings, requests, syncs, workers};
+use pandaport_store::syncs::{Creation, Horizon, JOB_GRACE};
+use pandaport_store::{Micros, mappings, requests, syncs, workers};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use crate::Deps;
+use crate::slice::NEXT_SLICE_MARGIN;
+use crate::{Clock, Deps};
 
 /// How often due mappings are looked for.
 const SCHEDULE_EVERY: Duration = Duration::from_secs(1);
@@ -22,6 +23,13 @@ const BEAT_EVERY: Duration = Duration::from_secs(10);
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
 /// Mappings or syncs handled in one tick.
 const AT_ONCE: u32 = 100;
+/// A wall clock that has lost more than this was set back. Less does no harm.
+const SET_BACK: Duration = Duration::from_secs(60);
+/// No slice is put off for longer than this, unless its settings say so or it waits for a budget: pauses of an outage are
+/// of five minutes at most.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// How much later than that a slice may still be expected: the clocks of two workers differ, and so may their settings.
+const LEEWAY: Duration = Duration::from_secs(300);
 
 /// Ticks until `shutdown`.
 pub(crate) async fn run(deps: Deps, shutdown: CancellationToken) {
@@ -33,12 +41,13 @@ pub(crate) async fn run(deps: Deps, shutdown: CancellationToken) {
     let (mut schedule, mut beat) = (from(Duration::ZERO, SCHEDULE_EVERY), from(Duration::ZERO, BEAT_EVERY));
     // Not at once: after a start, every sync that goes on has a job, but may not have had its slice yet.
     let (mut sweep, mut prune) = (from(SWEEP_EVERY, SWEEP_EVERY), from(PRUNE_EVERY, PRUNE_EVERY));
+    let mut wall_clock = WallClock::watched(&*deps.clock);
     loop {
         let (what, done) = tokio::select! {
             () = shutdown.cancelled() => break,
             _ = beat.tick() => ("heartbeat", workers::beat(&deps.store, &deps.worker_id, deps.now()).await.map_err(Into::into)),
             _ = schedule.tick() => ("schedule", start_due(&deps).await),
-            _ = sweep.tick() => ("sweep", put_right(&deps).await),
+            _ = sweep.tick() => ("sweep", put_right(&deps, &mut wall_clock).await),
             _ = prune.tick() => ("pruning", requests::prune(&deps.store, deps.now()).await.map(|_| ()).map_err(Into::into)),
         };
         if let Err(error) = done {
@@ -73,23 +82,73 @@ async fn start_due(deps: &Deps) -> Result<(), QueueError> {
 }
 
 /// Once in a while, what something else put out of order: a clock, or a job that was lost.
-async fn put_right(deps: &Deps) -> Result<(), QueueError> {
+pub(crate) async fn put_right(deps: &Deps, wall_clock: &mut WallClock) -> Result<(), QueueError> {
+    let horizon = if wall_clock.went_back(&*deps.clock) {
+        tracing::warn!("the clock was set back: every sync that waits for a time is looked at again");
+        at_work(deps)
+    } else {
+        horizon(deps)
+    };
     let mut tx = deps.store.begin_write().await?;
     let moved = mappings::bring_forward(&mut tx, deps.now()).await?;
     tx.commit().await?;
     if moved > 0 {
         tracing::warn!(mappings = moved, "the clock went back: scheduled syncs that this put off are brought forward");
     }
-    find_lost(deps).await
+    find_lost(deps, horizon).await
 }
 
-async fn find_lost(deps: &Deps) -> Result<(), QueueError> {
-    let mut tx = deps.store.begin_write().await?;
-    for sync in syncs::lost_syncs(&mut tx, deps.now(), AT_ONCE).await? {
-        tracing::warn!(sync_id = %sync.sync_id, "no job is behind this sync any more: it gets a fresh one");
-        deps.queue.enqueue_again(&mut tx, &Behind::from(&sync)).await?;
+async fn find_lost(deps: &Deps, horizon: Horizon) -> Result<(), QueueError> {
+    let now = deps.now();
+    loop {
+        let mut tx = deps.store.begin_write().await?;
+        let lost = syncs::lost_syncs(&mut tx, now, horizon, AT_ONCE).await?;
+        for sync in &lost {
+            tracing::warn!(sync_id = %sync.sync_id, "no job is behind this sync any more: it gets a fresh one");
+            deps.queue.enqueue_again(&mut tx, &Behind::from(sync)).await?;
+        }
+        tx.commit().await?;
+        if lost.len() < AT_ONCE as usize {
+            return Ok(());
+        }
     }
-    Ok(tx.commit().await?)
+}
+
+/// How far ahead a slice may lie that a clock like ours has put off. An API may ask for more than its longest window: then
+/// the budget is asked in vain now and then, and that costs no call.
+fn horizon(deps: &Deps) -> Horizon {
+    let settings = &deps.settings;
+    let settle = settings.settle.iter().max().copied().unwrap_or_default() + settings.http_timeout;
+    let other = at_work(deps).other.max(settle).max(LONGEST_PAUSE) + LEEWAY;
+    let budgets = deps.upstream.budgets();
+    let windows = budgets.kandji.iter().chain(&budgets.asset_panda).map(|limit| limit.window);
+    Horizon { budget: other.max(windows.max().unwrap_or_default() + LEEWAY), other }
+}
+
+/// How far ahead it lies of a sync that is being worked, or waits for a slot.
+fn at_work(deps: &Deps) -> Horizon {
+    let other = JOB_GRACE.max(deps.job_timeout() + NEXT_SLICE_MARGIN);
+    Horizon { budget: other, other }
+}
+
+/// The wall clock, watched by one that never steps.
+pub(crate) struct WallClock {
+    wall: Micros,
+    monotonic: Instant,
+}
+
+impl WallClock {
+    pub(crate) fn watched(clock: &dyn Clock) -> Self {
+        Self { wall: clock.now().into(), monotonic: clock.monotonic() }
+    }
+
+    /// Whether it was set back since it was last looked at.
+    fn went_back(&mut self, clock: &dyn Clock) -> bool {
+        let now = Self::watched(clock);
+        let expected = self.wall.plus(now.monotonic.saturating_duration_since(self.monotonic));
+        *self = now;
+        expected.since(self.wall) > SET_BACK
+    }
 }
 
 /// For a program that is alone on its database: forgets the jobs of the program before it, and puts a fresh one behind

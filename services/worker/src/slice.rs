@@ -17,7 +17,7 @@ use crate::plan::parse;
 use crate::run::{Refusals, Run};
 
 /// How long before a sync without a job gets a fresh one, over the time its job may take.
-const NEXT_SLICE_MARGIN: Duration = Duration::from_secs(30);
+pub(crate) const NEXT_SLICE_MARGIN: Duration = Duration::from_secs(30);
 /// Turns through the phases in which nothing changed, before the sync gives up rather than go round for ever.
 const TURNS_WITHOUT_PROGRESS: u32 = 5;
 /// The pause after the database failed.
@@ -100,11 +100,14 @@ async fn phases(run: &mut Run) -> Result<(), Halt> {
         resolve::run(run).await?;
         decide::run(run).await?;
         brake::run(run).await?;
-        apply::run(run).await?;
-        let left = run.store.step_counts(&run.slice).await?;
-        let stands_at = |step: Step| left.iter().any(|(at, count)| *at == step as i64 && *count > 0);
+        let mut left = run.store.step_counts(&run.slice).await?;
+        // What the brake let through is decided on before anything is sent: rows go in full batches.
+        if !stands_at(&left, Step::LookUp) && !stands_at(&left, Step::Decide) {
+            apply::run(run).await?;
+            left = run.store.step_counts(&run.slice).await?;
+        }
         if left.iter().all(|(step, _)| *step == Step::Unclear as i64) {
-            if !stands_at(Step::Unclear) {
+            if !stands_at(&left, Step::Unclear) {
                 return remove::run(run).await;
             }
             run.wait_for_next_look().await?;
@@ -119,6 +122,10 @@ async fn phases(run: &mut Run) -> Result<(), Halt> {
         }
         left_before = left;
     }
+}
+
+fn stands_at(counts: &[(i64, i64)], step: Step) -> bool {
+    counts.iter().any(|(at, count)| *at == step as i64 && *count > 0)
 }
 
 /// Everything is done.

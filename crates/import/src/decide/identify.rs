@@ -63,7 +63,7 @@ pub(super) fn ambiguous(case: &Case<'_>, record_ids: &[&str]) -> Decision {
 pub(super) fn taken(case: &Case<'_>, record: &FoundRecord) -> Decision {
     let message = match &record.held_by {
         Some(device_id) => format!(
-            "{} is in record {}, which belongs to device {device_id}; that device is still in Kandji, so the record is left alone",
+            "{} is in record {}, which belongs to device {device_id}; the record is left alone until that device is known to be gone from Kandji",
             label(case),
             record.record_id,
         ),

@@ -292,6 +292,26 @@ async fn whoever_waits_is_served_before_the_schedule() {
 }
 
 #[tokio::test]
+async fn rule_7_a_fresh_job_is_there_at_once_though_the_one_before_waits_for_its_time() {
+    let site = site().await;
+    let sync = sync_id();
+    let waiting = async || site.queue.depth(Micros::now()).await.unwrap().waiting;
+    site.enqueue(sync).await;
+    // As a short pause leaves it when the clock goes back an hour after that.
+    let in_an_hour = match site.store.pool() {
+        pandaport_store::Pool::Sqlite { .. } => "strftime('%Y-%m-%d %H:%M:%f', 'now', '+1 hour')",
+        pandaport_store::Pool::Postgres(_) => "now() + INTERVAL '1 hour'",
+    };
+    pandaport_test_database::run(&site.store, format!("UPDATE river_job SET scheduled_at = {in_an_hour}")).await;
+    assert_eq!(waiting().await, 0);
+    let mut tx = site.store.begin_write().await.unwrap();
+    let past = Micros::now().minus(Duration::from_millis(1));
+    site.queue.enqueue_again(&mut tx, &Behind { not_before: Some(past), ..behind(sync) }).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(waiting().await, 1, "no leader has to look at it first");
+}
+
+#[tokio::test]
 async fn a_cancelled_job_is_not_served_and_a_waiting_one_is_not_doubled() {
     let site = site().await;
     let (cancelled, doubled, later) = (sync_id(), sync_id(), sync_id());

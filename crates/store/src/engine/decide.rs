@@ -72,6 +72,8 @@ pub struct Holder {
     pub present: bool,
     /// Whether this sync rejected it: it lost its identifier to a rival.
     pub rejected: bool,
+    /// Whether the filter leaves the device out for being listed as removed, and for nothing else.
+    pub out_as_removed: bool,
     /// To whom a dry run has given the link already.
     pub moved_to: Option<String>,
 }
@@ -96,28 +98,84 @@ impl Store {
             .bind(slice.guard.sync_id).bind(limit).fetch_all(pool).await)?)
     }
 
-    /// Whose links hold these records.
+    /// Of these records, those that links hold.
     ///
     /// # Errors
     /// [`crate::StoreError::Unavailable`].
-    pub async fn holders(&self, slice: &Slice, record_ids: &[&str]) -> Result<Vec<Holder>> {
-        self.links_with(slice, record_ids, HOLDERS_BY_RECORD).await
+    pub async fn record_holders(&self, slice: &Slice, record_ids: &[&str]) -> Result<Vec<String>> {
+        let held: Vec<(String,)> = on_read!(self, pool => sqlx::query_as(self.sql(
+            "SELECT record_id FROM link_values WHERE mapping_id = $1 AND record_id IN IDS($2)"))
+            .bind(slice.row.mapping_id).bind(id_list(record_ids)).fetch_all(pool).await)?;
+        Ok(held.into_iter().map(|it| it.0).collect())
     }
 
-    /// Links, with a record, of devices with these serial numbers.
+    /// Whose links hold these records. `out_as_removed` is what READ tells of a device that the filter leaves out for being
+    /// listed as removed.
     ///
     /// # Errors
     /// [`crate::StoreError::Unavailable`].
-    pub async fn holders_of_serials(&self, slice: &Slice, serials: &[&str]) -> Result<Vec<Holder>> {
-        self.links_with(slice, serials, HOLDERS_BY_SERIAL).await
+    pub async fn holders(&self, slice: &Slice, record_ids: &[&str], out_as_removed: &str) -> Result<Vec<Holder>> {
+        self.links_with(slice, record_ids, out_as_removed, HOLDERS_BY_RECORD).await
     }
 
-    async fn links_with(&self, slice: &Slice, ids: &[&str], sql: &'static str) -> Result<Vec<Holder>> {
+    /// The same for links, with a record, of devices with these serial numbers.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::Unavailable`].
+    pub async fn holders_of_serials(
+        &self,
+        slice: &Slice,
+        serials: &[&str],
+        out_as_removed: &str,
+    ) -> Result<Vec<Holder>> {
+        self.links_with(slice, serials, out_as_removed, HOLDERS_BY_SERIAL).await
+    }
+
+    /// Of these records, those that this sync has found to be deleted, however late search may be to notice.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::Unavailable`].
+    pub async fn known_deleted(&self, slice: &Slice, record_ids: &[&str]) -> Result<Vec<String>> {
+        if record_ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let gone: Vec<(String,)> = on_read!(self, pool => sqlx::query_as(self.sql(
+            "SELECT record_id FROM brake_items
+             WHERE sync_id = $1 AND kind = 'DELETED' AND step IN (1, 4) AND record_id IN IDS($2)"))
+            .bind(slice.guard.sync_id).bind(id_list(record_ids)).fetch_all(pool).await)?;
+        Ok(gone.into_iter().map(|it| it.0).collect())
+    }
+
+    /// Records with these identifiers (folded) that the removal policy has treated since then: what it deleted, search may
+    /// still show.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::Unavailable`].
+    pub async fn removed_since(&self, slice: &Slice, keys: &[&str], since: Micros) -> Result<Vec<String>> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let removed: Vec<(String,)> = on_read!(self, pool => sqlx::query_as(self.sql(
+            "SELECT r.record_id FROM syncs s JOIN sync_records r ON r.sync_id = s.sync_id
+             WHERE s.tenant = $1 AND s.mapping_id = $2 AND s.end_time > $3
+               AND r.identifier_key IN IDS($4) AND r.outcome = 'REMOVED' AND r.record_id IS NOT NULL"))
+            .bind(&slice.row.tenant).bind(slice.row.mapping_id).bind(since).bind(id_list(keys)).fetch_all(pool).await)?;
+        Ok(removed.into_iter().map(|it| it.0).collect())
+    }
+
+    async fn links_with(
+        &self,
+        slice: &Slice,
+        ids: &[&str],
+        out_as_removed: &str,
+        sql: &'static str,
+    ) -> Result<Vec<Holder>> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
         Ok(on_read!(self, pool => sqlx::query_as(self.sql(sql))
-            .bind(slice.guard.sync_id).bind(slice.row.mapping_id).bind(id_list(ids)).fetch_all(pool).await)?)
+            .bind(slice.guard.sync_id).bind(slice.row.mapping_id).bind(id_list(ids))
+            .bind(out_as_removed).fetch_all(pool).await)?)
     }
 }
 
@@ -130,6 +188,9 @@ macro_rules! holders {
                     EXISTS (SELECT 1 FROM sync_records r WHERE r.sync_id = $1 AND r.device_id = v.device_id
                             AND r.outcome = 'REJECTED'
                             AND r.reason IN ('IDENTIFIER_DUPLICATE', 'IDENTIFIER_NEAR_MATCH')) AS rejected,
+                    (((l.flags & 32) <> 0 AND COALESCE(v.message, '') = $4)
+                     OR EXISTS (SELECT 1 FROM sync_records r WHERE r.sync_id = $1 AND r.device_id = v.device_id
+                                AND r.outcome = 'SKIPPED' AND r.message = $4)) AS out_as_removed,
                     (SELECT m.to_device_id FROM dry_run_moves m
                      WHERE m.sync_id = $1 AND m.device_id = v.device_id) AS moved_to
              FROM link_values v JOIN links l ON l.mapping_id = v.mapping_id AND l.device_id = v.device_id

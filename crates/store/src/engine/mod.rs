@@ -23,7 +23,7 @@ mod read;
 mod record_rows;
 mod rehearsal;
 mod removal;
-mod rivals;
+pub(crate) mod rivals;
 pub(crate) mod slice;
 mod standing;
 

@@ -1,9 +1,18 @@
-//! Devices that claim the same identifier (rule 12). Those that the filter leaves out (flag 32) claim nothing: what they
-//! hold they keep, but they are no rivals.
+//! Devices that claim the same identifier (rule 12). Those that are not imported claim nothing: what they hold they keep,
+//! but they are no rivals.
 
 use super::Slice;
 use crate::dialect::{id_list, on_read};
 use crate::{Micros, Result, Store};
+
+/// Of a link `l` with its values `v`: its device is not imported. The filter leaves it out (flag 32), or Kandji lists it as
+/// removed (16), it has no record (1), and the policy would delete one that were made for it.
+macro_rules! claims_nothing {
+    () => {
+        "((l.flags & 32) <> 0 OR ((l.flags & 17) = 16 AND COALESCE(v.reason, '') = 'REMOVED_IN_KANDJI'))"
+    };
+}
+pub(crate) use claims_nothing;
 
 /// A present device's claim to an identifier that another present device claims too.
 #[derive(Clone, Debug, sqlx::FromRow)]
@@ -39,7 +48,7 @@ impl Store {
              WHERE sync_id = $1 AND identifier_key > $2 AND outcome = 'PLANNED'
              GROUP BY identifier_key HAVING COUNT(*) > 1 ORDER BY identifier_key LIMIT $3")
             .bind(slice.guard.sync_id).bind(after).bind(limit).fetch_all(pool).await)?;
-        let with_links: Vec<(String,)> = on_read!(self, pool => sqlx::query_as(
+        let with_links: Vec<(String,)> = on_read!(self, pool => sqlx::query_as(concat!(
             "SELECT DISTINCT r.identifier_key FROM sync_records r
              JOIN link_values v ON v.mapping_id = $4 AND v.identifier_key = r.identifier_key AND v.device_id <> r.device_id
              JOIN links l ON l.mapping_id = v.mapping_id AND l.device_id = v.device_id
@@ -47,8 +56,8 @@ impl Store {
                AND (l.seen_sync = $1 OR EXISTS (
                     SELECT 1 FROM dry_run_seen d WHERE d.sync_id = $1 AND d.device_id = l.device_id))
                AND NOT EXISTS (SELECT 1 FROM sync_records o WHERE o.sync_id = $1 AND o.device_id = v.device_id)
-               AND (l.flags & 32) = 0
-             ORDER BY r.identifier_key LIMIT $3")
+               AND NOT ", claims_nothing!(), "
+             ORDER BY r.identifier_key LIMIT $3"))
             .bind(slice.guard.sync_id).bind(after).bind(limit).bind(slice.row.mapping_id).fetch_all(pool).await)?;
         keys.extend(with_links);
         keys.sort();
@@ -62,7 +71,7 @@ impl Store {
     /// # Errors
     /// [`crate::StoreError::Unavailable`].
     pub async fn claims(&self, slice: &Slice, keys: &[String]) -> Result<Vec<ClaimRow>> {
-        Ok(on_read!(self, pool => sqlx::query_as(self.sql(
+        Ok(on_read!(self, pool => sqlx::query_as(self.sql(concat!(
             "SELECT r.identifier_key, r.identifier, r.device_id, r.serial_number, r.last_enrollment, r.last_check_in,
                     r.fingerprint, TRUE AS planned, COALESCE(l.flags, 0) AS flags
              FROM sync_records r LEFT JOIN links l ON l.mapping_id = r.mapping_id AND l.device_id = r.device_id
@@ -75,8 +84,8 @@ impl Store {
                AND (l.seen_sync = $1 OR EXISTS (
                     SELECT 1 FROM dry_run_seen d WHERE d.sync_id = $1 AND d.device_id = l.device_id))
                AND NOT EXISTS (SELECT 1 FROM sync_records o WHERE o.sync_id = $1 AND o.device_id = v.device_id)
-               AND (l.flags & 32) = 0
-             ORDER BY 1, 3"))
+               AND NOT ", claims_nothing!(), "
+             ORDER BY 1, 3")))
             .bind(slice.guard.sync_id).bind(id_list(keys)).bind(slice.row.mapping_id).fetch_all(pool).await)?)
     }
 }

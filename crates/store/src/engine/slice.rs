@@ -142,7 +142,7 @@ pub struct Ending {
     pub error: Option<(String, String)>,
     /// Whether it did what it was to do: sets the mapping's last success.
     pub complete: bool,
-    /// Whether the fleet was read to its end: only then does a FULL sync put the next one off.
+    /// Whether the fleet was read to its end: only then does a FULL sync put the next one off for as long as is set.
     pub read_complete: bool,
     /// Whether what the brake holds was worked out: it takes the place of what was held before.
     pub weighed: bool,
@@ -299,7 +299,9 @@ impl Store {
 
 /// What the mapping keeps of a sync that ended: counts of its links are taken anew, so that they can't drift. That a sync
 /// of an earlier revision broke says nothing of a mapping that was put right since: it gets the sync that it could not have
-/// while that one was active.
+/// while that one was active. A FULL sync that could not read the fleet to its end puts the next one off for a day at most:
+/// not each sync until then is to be a FULL one, and none is to be left out. One of an earlier revision puts none off, for
+/// the change may have asked for it.
 const TELL_MAPPING: &str = "
     UPDATE mappings SET
         last_sync_id = $1,
@@ -308,8 +310,13 @@ const TELL_MAPPING: &str = "
                               THEN $2 ELSE next_sync_time END,
         last_success_time = CASE WHEN $3 AND (SELECT state FROM syncs WHERE sync_id = $1) <> 'HELD'
                                  THEN $2 ELSE last_success_time END,
-        next_full_time = CASE WHEN $5 AND (SELECT mode FROM syncs WHERE sync_id = $1) = 'FULL'
-                              THEN $2 + full_sync_every_ms * 1000 ELSE next_full_time END,
+        next_full_time = CASE WHEN (SELECT mode FROM syncs WHERE sync_id = $1) <> 'FULL'
+                                   OR revision <> (SELECT revision FROM syncs WHERE sync_id = $1) THEN next_full_time
+                              WHEN $5 THEN $2 + full_sync_every_ms * 1000
+                              WHEN $3 AND next_full_time <= $2 AND full_sync_every_ms < 86400000
+                              THEN $2 + full_sync_every_ms * 1000
+                              WHEN $3 AND next_full_time <= $2 THEN $2 + 86400000000
+                              ELSE next_full_time END,
         linked_count = (SELECT COUNT(*) FROM links l WHERE l.mapping_id = mappings.mapping_id AND (l.flags & 1) <> 0),
         rejected_count = (SELECT COUNT(*) FROM links l WHERE l.mapping_id = mappings.mapping_id AND (l.flags & 12) <> 0),
         state = CASE WHEN state = 'PAUSED' THEN state

@@ -7,7 +7,6 @@ use super::create::insert_revision;
 use super::read::get_in;
 use super::times::{ScheduleColumns, as_millis};
 use crate::dialect::on_tx;
-use crate::syncs;
 use crate::{Conflict, MappingId, Micros, Result, Schedule, StoreError, Tenant, Tx};
 
 /// What [`update`] changes of a mapping.
@@ -19,11 +18,15 @@ pub struct MappingChange {
     pub schedule: Option<Schedule>,
     /// Time between full syncs.
     pub full_sync_every: Duration,
+    /// The next sync by schedule is a FULL one: what was confirmed in the columns before says nothing of what the mapping
+    /// says from now on.
+    pub full_next: bool,
     /// A new revision, if what is imported changes, or the columns that it is held against.
     pub revision: Option<NewRevision>,
     /// Whether the mapping was found to fit the collection: one that was BROKEN is ACTIVE then.
     pub fits: bool,
-    /// The removal policy marks otherwise from now on: the marks made so far are nobody's to undo.
+    /// The removal policy marks otherwise from now on: the marks made so far are nobody's to undo. Refused while a sync is
+    /// active, which would go on making such marks.
     pub forget_marks: bool,
 }
 
@@ -39,7 +42,7 @@ pub struct NewRevision {
 /// Changes a mapping that is still at `version`. A sync that is under way goes on at the revision it was made with.
 ///
 /// # Errors
-/// [`StoreError::NotFound`]; [`Conflict::VersionMoved`].
+/// [`StoreError::NotFound`]; [`Conflict::VersionMoved`]; [`Conflict::SyncActive`].
 pub async fn update(
     tx: &mut Tx,
     tenant: &Tenant,
@@ -52,7 +55,8 @@ pub async fn update(
     let schedule = change.schedule.clone().map_or_else(|| before.schedule(), Ok)?;
     let times = ScheduleColumns::of(&schedule);
     let next_sync_time = if change.schedule.is_some() { schedule.next(id, now) } else { before.next_sync_time };
-    let next_full_time = before.next_full_time.min(now.plus(change.full_sync_every));
+    let full_in = if change.full_next { Duration::ZERO } else { change.full_sync_every };
+    let next_full_time = before.next_full_time.min(now.plus(full_in));
     let revision = before.revision + i64::from(change.revision.is_some());
     let row = on_tx!(tx, conn => sqlx::query_as::<_, Mapping>(concat!(
         "UPDATE mappings SET display_name = $4, interval_ms = $5, cron_expression = $6, cron_time_zone = $7, \
@@ -85,7 +89,14 @@ pub async fn update(
         insert_revision(tx, tenant, id, revision, &new.spec, Some(&new.columns), now).await?;
     }
     if change.forget_marks {
-        syncs::lock_active(tx, id).await?;
+        if let Some(active) = crate::syncs::active(tx, id).await? {
+            let message = format!(
+                "Sync {} of this mapping is active and marks records by the policy as it was: wait for its end, or cancel it; \
+                 then change the policy.",
+                active.sync_id
+            );
+            return Err(StoreError::conflict(Conflict::SyncActive, message));
+        }
         // Marked, or perhaps: see `engine::flag`.
         on_tx!(&mut *tx, conn => sqlx::query(
             "UPDATE links SET flags = (flags & ~576) WHERE mapping_id = $1 AND tenant = $2 AND (flags & 576) <> 0")

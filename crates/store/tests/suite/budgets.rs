@@ -78,6 +78,18 @@ async fn a_pause_that_the_api_asked_for_holds_for_all() {
     assert_eq!(granted(reserve(&site.store, limit, 1, after(30), 5).await).size, 1);
 }
 
+#[tokio::test]
+async fn rule_16_calls_granted_before_the_clock_went_back_an_hour_are_free_again_in_a_window() {
+    let site = site().await;
+    let limit = Limit { calls: 10, window: Duration::from_secs(180) };
+    granted(reserve(&site.store, limit, 10, after(3600), 5).await);
+    // As if they had been granted just now by a process whose clock is a minute ahead.
+    let free = after(5 + 60 + 180);
+    assert_eq!(reserve(&site.store, limit, 1, START, 5).await, Reservation::Empty { retry_at: free });
+    assert_eq!(reserve(&site.store, limit, 1, after(244), 5).await, Reservation::Empty { retry_at: free });
+    assert_eq!(granted(reserve(&site.store, limit, 10, free, 5).await).size, 10);
+}
+
 /// What a caller does between one moment and the next.
 #[derive(Clone, Debug)]
 struct Step {

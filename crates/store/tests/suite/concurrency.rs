@@ -7,7 +7,7 @@ use pandaport_store::engine::{Ending, Progress};
 use pandaport_store::held;
 use pandaport_store::mappings::{self, DueMapping, MappingChange};
 use pandaport_store::requests::{self, Request};
-use pandaport_store::syncs::{self, Creation, Mode, NewSync, TriggerKind};
+use pandaport_store::syncs::{self, Creation, Horizon, Mode, NewSync, TriggerKind};
 use pandaport_store::{Conflict, MappingId, Store, StoreError, Tenant, connections, workers};
 
 use crate::{START, Site, after, site};
@@ -70,6 +70,7 @@ fn renamed(name: &str) -> MappingChange {
         display_name: name.to_owned(),
         schedule: None,
         full_sync_every: Duration::from_secs(7 * 24 * 3600),
+        full_next: false,
         revision: None,
         fits: false,
         forget_marks: false,
@@ -287,13 +288,14 @@ async fn processes_sweep_prune_and_beat_at_once_and_none_fails() {
     for n in 0..4 {
         processes.push(process(site.database.open().await, async move |store| {
             let mut found = Vec::new();
+            let horizon = Horizon { budget: Duration::from_secs(3900), other: Duration::from_secs(600) };
             for round in 0..10 {
                 workers::beat(store, &format!("worker {n}"), after(round)).await?;
                 let mut tx = store.begin_write().await?;
                 mappings::bring_forward(&mut tx, START).await?;
                 tx.commit().await?;
                 let mut tx = store.begin_write().await?;
-                let lost = syncs::lost_syncs(&mut tx, after(1_000), 5).await?;
+                let lost = syncs::lost_syncs(&mut tx, after(1_000), horizon, 5).await?;
                 found.extend(lost.into_iter().map(|sync| sync.sync_id));
                 tx.commit().await?;
                 pandaport_store::history::prune(store, after(2_000), 10).await?;

@@ -99,6 +99,70 @@ async fn each_change_of_health_is_told_once_and_what_stays_is_not_told_again() {
     assert_eq!((health(&site, &mapping).await, told(&site).await.len()), (Health::Healthy, wanted.len()));
 }
 
+/// A sync that came through with the fleet read to its end, or not.
+fn came_through(state: &'static str, read_complete: bool) -> Ending {
+    let reason = (!read_complete).then_some("READ_INCOMPLETE");
+    Ending { complete: true, read_complete, ..ending(state, reason) }
+}
+
+#[tokio::test]
+async fn rule_2_a_fleet_that_is_not_read_to_its_end_for_a_day_is_told_of_once_and_so_is_its_recovery() {
+    let site = site().await;
+    configure(&site, None, Some(SECRET)).await.unwrap();
+    let mapping = site.mapping().await;
+    let (whole, partly) = (came_through("SUCCEEDED", true), came_through("SUCCEEDED", false));
+    let rejecting = came_through("COMPLETED_WITH_REJECTIONS", false);
+    let refused = ending("FAILED", Some("TOKEN_REFUSED"));
+    let read = async |hours: u64| {
+        let time = after(hours * 3600).0;
+        site.sql(format!("UPDATE mappings SET last_complete_read_time = {time}")).await;
+    };
+    // Ends of syncs, with the hours that have passed: one that was cut short is no news, also not after a long pause.
+    let steps = [
+        (0, &whole, Health::Healthy),
+        (30, &partly, Health::Healthy),
+        (31, &whole, Health::Healthy),
+        (32, &refused, Health::Failing),
+        (33, &partly, Health::Healthy),
+        (54, &partly, Health::Healthy),
+        (55, &partly, Health::Failing),
+        (56, &rejecting, Health::Failing),
+        (57, &partly, Health::Failing),
+        (58, &whole, Health::Healthy),
+        (59, &partly, Health::Healthy),
+    ];
+    for (hours, ending, stands) in steps {
+        if ending.read_complete {
+            read(hours).await;
+        }
+        let rejected = if ending.state == "COMPLETED_WITH_REJECTIONS" { (1, 0) } else { (0, 0) };
+        end(&site, &mapping, ending, rejected, after(hours * 3600)).await;
+        assert_eq!(health(&site, &mapping).await, stands, "after {hours} hours");
+    }
+    let told = told(&site).await;
+    let kinds: Vec<(&str, &str)> = told.iter().map(|(kind, before, _)| (kind.as_str(), before.as_str())).collect();
+    let expected = [("FAILING", "HEALTHY"), ("RECOVERED", "FAILING"), ("FAILING", "HEALTHY"), ("RECOVERED", "FAILING")];
+    assert_eq!(kinds, expected);
+    assert!(told[1].2.contains("could not read the fleet to its end"), "{}", told[1].2);
+    assert!(
+        told[2].2.starts_with("So it is. No read of the fleet was complete since 2023-11-16T05:13:20Z"),
+        "{told:?}"
+    );
+    assert_eq!(told[3].2, "The last sync did everything.");
+}
+
+#[tokio::test]
+async fn rule_2_a_mapping_whose_fleet_was_never_read_to_its_end_is_told_of_after_a_day() {
+    let site = site().await;
+    configure(&site, None, Some(SECRET)).await.unwrap();
+    let mapping = site.mapping().await;
+    for (hours, stands) in [(1, Health::Held), (2, Health::Held), (25, Health::Failing)] {
+        end(&site, &mapping, &came_through("HELD", false), (0, 0), after(hours * 3600)).await;
+        assert_eq!(health(&site, &mapping).await, stands, "after {hours} hours");
+    }
+    assert!(told(&site).await[1].2.contains("was complete so far"));
+}
+
 #[tokio::test]
 async fn messages_say_how_many_and_why() {
     let site = site().await;

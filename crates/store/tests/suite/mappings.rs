@@ -135,6 +135,39 @@ async fn a_sync_is_full_once_the_time_of_a_full_one_has_come() {
 }
 
 #[tokio::test]
+async fn rule_13_a_full_sync_that_could_not_read_the_fleet_to_its_end_is_followed_by_the_next_in_a_day() {
+    let site = site().await;
+    let connection = site.connection().await;
+    for (collection, every_hours, next_hours) in [("weekly", 7 * 24, 24), ("often", 2, 2)] {
+        let new = NewMapping {
+            full_sync_every: Duration::from_secs(every_hours * 3600),
+            ..site.new_mapping(&connection, collection)
+        };
+        let mut tx = site.store.begin_write().await.unwrap();
+        let mapping = mappings::insert(&mut tx, &site.tenant, &new, START).await.unwrap();
+        tx.commit().await.unwrap();
+        let due = DueMapping { mapping_id: mapping.mapping_id, tenant: site.tenant.clone() };
+        let first = mapping.next_full_time;
+        let hours = |hours: u64| first.plus(Duration::from_secs(hours * 3600));
+        for (now, mode) in
+            [(first, Mode::Full), (hours(next_hours - 1), Mode::Incremental), (hours(next_hours), Mode::Full)]
+        {
+            let mut tx = site.store.begin_write().await.unwrap();
+            let Some(Creation::Created(sync)) = mappings::claim_due(&mut tx, &due, now).await.unwrap() else {
+                panic!("none made at {now}")
+            };
+            tx.commit().await.unwrap();
+            assert_eq!(sync.mode, mode, "{collection}, at {now}");
+            let slice = site.store.begin_slice(sync.sync_id, now, now).await.unwrap().unwrap();
+            let error = Some(("READ_INCOMPLETE".to_owned(), "the list moved on".to_owned()));
+            let ending =
+                Ending { state: "SUCCEEDED", error, complete: true, read_complete: false, weighed: true, broken: None };
+            site.store.finish_sync(slice.guard, &Progress::default(), &ending, now).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_paused_mapping_is_not_due_and_a_broken_one_is() {
     let site = site().await;
     let id = site.mapping().await.mapping_id;
@@ -181,6 +214,7 @@ async fn an_update_needs_the_version_it_was_made_for_and_makes_a_revision_only_i
         display_name: display_name.into(),
         schedule: None,
         full_sync_every: Duration::from_secs(3600),
+        full_next: false,
         revision,
         fits: true,
         forget_marks: false,
@@ -200,6 +234,50 @@ async fn an_update_needs_the_version_it_was_made_for_and_makes_a_revision_only_i
     assert_eq!(mappings::spec(&site.store, &site.tenant, id, 1).await.unwrap(), r#"{"pairs":[]}"#);
     let second = mappings::revision(&site.store, &site.tenant, id, 2).await.unwrap();
     assert_eq!((second.spec.as_str(), second.columns.as_deref()), ("{}", Some("[]")));
+}
+
+#[tokio::test]
+async fn rule_13_a_full_sync_of_before_a_change_does_not_put_off_the_one_that_the_change_asks_for() {
+    let site = site().await;
+    let mapping = site.mapping().await;
+    let due = DueMapping { mapping_id: mapping.mapping_id, tenant: site.tenant.clone() };
+    let next = async |now| {
+        let mut tx = site.store.begin_write().await.unwrap();
+        let Some(Creation::Created(sync)) = mappings::claim_due(&mut tx, &due, now).await.unwrap() else {
+            panic!("none made at {now}")
+        };
+        tx.commit().await.unwrap();
+        sync
+    };
+    let first = next(mapping.next_full_time).await;
+    let hours = |hours: u64| mapping.next_full_time.plus(Duration::from_secs(hours * 3600));
+    let change = MappingChange {
+        display_name: "Macs".into(),
+        schedule: None,
+        full_sync_every: mapping.full_sync_every(),
+        full_next: true,
+        revision: Some(NewRevision { spec: "{}".into(), columns: "[]".into() }),
+        fits: true,
+        forget_marks: false,
+    };
+    let mut tx = site.store.begin_write().await.unwrap();
+    mappings::update(&mut tx, &site.tenant, mapping.mapping_id, 1, &change, hours(1)).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut active = first;
+    for (hour, mode) in [(2, Mode::Full), (3, Mode::Incremental)] {
+        let slice = site.store.begin_slice(active.sync_id, hours(hour), hours(hour)).await.unwrap().unwrap();
+        let ending = Ending {
+            state: "SUCCEEDED",
+            error: None,
+            complete: true,
+            read_complete: true,
+            weighed: true,
+            broken: None,
+        };
+        site.store.finish_sync(slice.guard, &Progress::default(), &ending, hours(hour)).await.unwrap();
+        active = next(hours(hour)).await;
+        assert_eq!(active.mode, mode, "after {hour} hours");
+    }
 }
 
 #[tokio::test]

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use pandaport_store::syncs::{self, Creation, JOB_GRACE, SyncFilter, SyncPhase, SyncState};
+use pandaport_store::syncs::{self, Creation, Horizon, JOB_GRACE, SyncFilter, SyncPhase, SyncState};
 use pandaport_store::{Micros, StoreError, SyncId, Tenant};
 use rstest::rstest;
 
 use crate::{START, Site, after, literal, site};
+
+const HORIZON: Horizon = Horizon { budget: Duration::from_secs(3900), other: Duration::from_secs(600) };
 
 async fn set_state(site: &Site, id: SyncId, state: &str) {
     site.sql(format!("UPDATE syncs SET state = '{state}' WHERE sync_id = {}", literal(id.0))).await;
@@ -117,7 +119,7 @@ async fn the_sweep_finds_a_lost_sync_once() {
     let sweep = async |now: Micros, limit| {
         let mut tx = site.store.begin_write().await.unwrap();
         let mut found: Vec<_> =
-            syncs::lost_syncs(&mut tx, now, limit).await.unwrap().into_iter().map(|s| s.sync_id).collect();
+            syncs::lost_syncs(&mut tx, now, HORIZON, limit).await.unwrap().into_iter().map(|s| s.sync_id).collect();
         tx.commit().await.unwrap();
         found.sort();
         found
@@ -136,6 +138,48 @@ async fn the_sweep_finds_a_lost_sync_once() {
     let mut active: Vec<_> = syncs::all_active(&mut tx).await.unwrap().into_iter().map(|sync| sync.sync_id).collect();
     active.sort();
     assert_eq!(active, lost);
+}
+
+#[tokio::test]
+async fn rule_7_the_sweep_finds_what_a_clock_put_off_before_it_went_back() {
+    let site = site().await;
+    let connection = site.connection().await;
+    let mut ids = Vec::new();
+    for (n, (state, reason, ahead, found)) in [
+        ("QUEUED", None, 599, false),
+        ("RUNNING", None, 601, true),
+        ("WAITING", Some("OUTAGE"), 599, false),
+        ("WAITING", Some("SETTLE"), 3601, true),
+        ("WAITING", Some("BUDGET"), 3899, false),
+        ("WAITING", Some("BUDGET"), 3901, true),
+        ("FAILED", None, 9999, false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let sync = site.sync(&site.mapping_of(&connection, &n.to_string()).await, START).await;
+        let (id, time) = (literal(sync.sync_id.0), after(ahead).0);
+        let wait = reason.map_or("NULL, wait_until = NULL".to_owned(), |it| format!("'{it}', wait_until = {time}"));
+        site.sql(format!(
+            "UPDATE syncs SET state = '{state}', next_slice_time = {time}, wait_reason = {wait} WHERE sync_id = {id}"
+        ))
+        .await;
+        if found {
+            ids.push((sync.sync_id, reason.map(|_| START)));
+        }
+    }
+    ids.sort_by_key(|it| it.0);
+    let mut tx = site.store.begin_write().await.unwrap();
+    let found = syncs::lost_syncs(&mut tx, START, HORIZON, 10).await.unwrap();
+    let again = syncs::lost_syncs(&mut tx, START, HORIZON, 10).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut found: Vec<_> = found.into_iter().map(|sync| (sync.sync_id, sync.wait_until)).collect();
+    found.sort_by_key(|it| it.0);
+    assert_eq!(found, ids, "those that waited wait no longer");
+    assert!(again.is_empty(), "re-armed");
+    for (id, wait_until) in ids {
+        assert_eq!(syncs::get(&site.store, &site.tenant, id).await.unwrap().wait_until, wait_until);
+    }
 }
 
 #[tokio::test]

@@ -189,8 +189,13 @@ fn quarantined(it: &Situation<'_>, source: &KandjiDevice<'_>, evidence: &Evidenc
         return None;
     }
     let Told { reason, message } = told(&detail.device, it.spec);
+    // Its mark goes away along with its values.
+    let is_back = !is_removed(source) && matches!(it.spec.removal_policy.action, RemovalAction::Mark { .. });
+    let marked = is_back && detail.device.flags & (flag::MARKED | flag::MARKING) != 0;
+    let marked =
+        if marked { "; until then its record bears the mark of the removal policy, though it is back" } else { "" };
     let message = format!(
-        "quarantined: {message}; tried again when a value of it changes, in a FULL sync, with retry_rejected, or from {} on",
+        "quarantined: {message}; tried again when a value of it changes, in a FULL sync, with retry_rejected, or from {} on{marked}",
         shown(again)
     );
     Some(Next::new(NextAction::StayRejected, &reason, message))
@@ -284,7 +289,10 @@ fn and_then_the_policy(it: &Situation<'_>, removed: bool, next: Next) -> Next {
         return Next { told: Told::new(&next.told.reason, message), ..next };
     }
     match policy {
-        RemovalAction::Mark { column_id, value, unmark_value } if row.flags & flag::MARKED != 0 && !removed => {
+        // A mark that was sent and not confirmed may stand there: a sync takes it back like one that does.
+        RemovalAction::Mark { column_id, value, unmark_value }
+            if row.flags & (flag::MARKED | flag::MARKING) != 0 && !removed =>
+        {
             let Next { action, told, mut changes } = next;
             if action == NextAction::Reject {
                 return Next { action, told, changes };

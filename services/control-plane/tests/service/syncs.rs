@@ -48,6 +48,34 @@ async fn rule_6_one_active_sync_per_mapping() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rule_6_a_wish_to_try_rejected_devices_again_is_not_lost_to_a_sync_that_does_not() {
+    let mut house = House::new().await;
+    let (_, mapping, first) = house.mapped().await;
+    let plain = trigger(&mapping.mapping_id);
+    let retrying = proto::TriggerSyncRequest { retry_rejected: true, ..plain.clone() };
+    let refused = house.client.trigger_sync(retrying.clone()).await.unwrap_err();
+    let (code, reason, _) = refusal(&refused);
+    assert_eq!((code, reason.as_str()), (Code::FailedPrecondition, "SYNC_ACTIVE_OTHER_MODE"));
+    for part in [first.sync_id.as_str(), "does not try rejected devices again", "cancel it"] {
+        assert!(refused.message().contains(part), "{refused}");
+    }
+    cancel(&mut house, &first.sync_id).await;
+
+    let active = house.client.trigger_sync(retrying.clone()).await.unwrap().into_inner().sync.unwrap();
+    for request in [retrying.clone(), plain.clone()] {
+        let answer = house.client.trigger_sync(request).await.unwrap().into_inner();
+        assert_eq!((answer.already_active, answer.sync.unwrap().sync_id), (true, active.sync_id.clone()));
+    }
+    cancel(&mut house, &active.sync_id).await;
+
+    // A FULL sync tries them again whatever was asked.
+    let full = |request| proto::TriggerSyncRequest { mode: proto::SyncMode::Full.into(), ..request };
+    let active = house.client.trigger_sync(full(plain)).await.unwrap().into_inner().sync.unwrap();
+    let answer = house.client.trigger_sync(full(retrying)).await.unwrap().into_inner();
+    assert_eq!((answer.already_active, answer.sync.unwrap().sync_id), (true, active.sync_id));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_reused_request_id_is_refused() {
     let mut house = House::new().await;
     let (_, mapping, first) = house.mapped().await;

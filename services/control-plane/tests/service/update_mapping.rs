@@ -118,7 +118,8 @@ async fn rule_10_another_action_alone_keeps_of_the_policy_all_that_still_applies
         min_absence: two_hours,
         ..house.mark("Status", "Gone")
     };
-    let (mapping, _) = with_policy(&mut house, mark.clone()).await;
+    let (mapping, sync) = with_policy(&mut house, mark.clone()).await;
+    house.client.cancel_sync(proto::CancelSyncRequest { sync_id: sync.sync_id }).await.unwrap();
     assert_eq!(mapping.removal_policy, Some(mark.clone()));
     let only = |action: proto::RemovalAction| proto::RemovalPolicy { action: action.into(), ..Default::default() };
     let mut to = async |action| {
@@ -175,6 +176,11 @@ async fn rule_10_another_mark_column_or_action_says_that_old_marks_stay_and_once
         let mut house = House::new().await;
         let policy = house.mark("Status", "Gone");
         let (mut wanted, sync) = with_policy(&mut house, policy).await;
+        // The first sync would go on marking in a column that nobody undoes any more.
+        wanted.removal_policy = Some(house.mark("Asset Tag", "Gone"));
+        let refused = update(&mut house, change(&wanted, &["removal_policy"])).await.unwrap_err();
+        assert!(refused.message().contains(&sync.sync_id), "{refused}");
+        assert_eq!(refusal(&refused).1, "SYNC_ACTIVE");
         leave_marked(&house, &sync, &["one", "two"]).await;
         // Another value in the same column is undone as before: nothing to be told.
         wanted.removal_policy = Some(house.mark("Status", "Left"));
@@ -239,4 +245,51 @@ async fn rule_15_a_broken_mapping_that_fits_again_is_active_and_syncs_at_once() 
     assert_eq!((mapping.state(), mapping.state_reason.as_str()), (proto::MappingState::Active, ""));
     assert_eq!(mapping.last_sync.unwrap().sync_id, sync.sync_id);
     assert_eq!(mappings::get(&house.store, &Tenant::default(), id).await.unwrap().state, MappingState::Active);
+}
+
+/// Has a FULL sync come and go.
+async fn be_full(house: &mut House, mapping: &proto::Mapping) {
+    let full = proto::TriggerSyncRequest {
+        mapping_id: mapping.mapping_id.clone(),
+        mode: proto::SyncMode::Full.into(),
+        ..Default::default()
+    };
+    let sync = house.client.trigger_sync(full).await.unwrap().into_inner().sync.unwrap();
+    leave_marked(house, &sync, &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_13_a_pair_that_is_new_or_written_otherwise_makes_the_next_sync_by_schedule_a_full_one() {
+    let mut house = House::new().await;
+    let (_, mapping, sync) = house.mapped().await;
+    let columns = house.sandbox.ready().columns.clone();
+    let id = MappingId(mapping.mapping_id.parse().unwrap());
+    leave_marked(&house, &sync, &[]).await;
+    let two = [pair("model", &columns["Model"]), pair("platform", &columns["Platform"])];
+    let fill_only = proto::FieldPair { write_rule: proto::WriteRule::FillOnly.into(), ..two[1].clone() };
+    for (what, fields, is_full) in [
+        ("a pair more", two.to_vec(), true),
+        ("another order", vec![two[1].clone(), two[0].clone()], false),
+        ("another rule", vec![fill_only, two[0].clone()], true),
+        ("a pair less", vec![two[0].clone()], false),
+        ("the pair again", two.to_vec(), true),
+    ] {
+        be_full(&mut house, &mapping).await;
+        let wanted = proto::Mapping { fields, ..mapping.clone() };
+        update(&mut house, change(&wanted, &["fields"])).await.unwrap();
+        let row = mappings::get(&house.store, &Tenant::default(), id).await.unwrap();
+        assert_eq!(row.next_full_time <= Micros::now(), is_full, "{what}");
+    }
+    // And so is one that is queued at once.
+    for (fields, mode) in [(vec![two[0].clone()], proto::SyncMode::Incremental), (two.to_vec(), proto::SyncMode::Full)]
+    {
+        be_full(&mut house, &mapping).await;
+        let mut tx = house.store.begin_write().await.unwrap();
+        mappings::set_broken(&mut tx, &Tenant::default(), id, "COLUMN_UNKNOWN: gone").await.unwrap();
+        tx.commit().await.unwrap();
+        let wanted = proto::Mapping { fields, ..mapping.clone() };
+        let sync = update(&mut house, change(&wanted, &["fields"])).await.unwrap().sync.unwrap();
+        assert_eq!(sync.mode(), mode);
+        house.client.cancel_sync(proto::CancelSyncRequest { sync_id: sync.sync_id }).await.unwrap();
+    }
 }

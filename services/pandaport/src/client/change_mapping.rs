@@ -2,8 +2,8 @@
 
 use clap::Args;
 use pandaport_api::v1::{
-    Column, FieldPair, GetMappingRequest, Mapping, PauseMappingRequest, ResumeMappingRequest, UpdateMappingRequest,
-    UpdateMappingResponse,
+    Column, FieldPair, GetMappingRequest, Mapping, PauseMappingRequest, ResumeMappingRequest, Sync,
+    UpdateMappingRequest, Warning,
 };
 
 use super::pair::PairArg;
@@ -61,8 +61,8 @@ pub(super) async fn update(args: Update, common: &Common, console: &mut Console)
     };
     let answer = client.rpc().update_mapping(request).await;
     let answer = client.answer(answer)?;
-    let text =
-        if common.json { view::json(&view::UpdatedMappingView::from(&answer)) } else { updated(console, &answer) };
+    let parts = (answer.mapping.as_ref(), answer.warnings.as_slice(), answer.sync.as_ref());
+    let text = saved(common, console, parts, "A sync is queued");
     Ok(console.line(text)?)
 }
 
@@ -125,17 +125,20 @@ fn found<'a>(columns: &'a [Column], wanted: &str) -> Result<&'a Column, Error> {
     by_name::column(columns, wanted).map_err(Error::Input)
 }
 
-fn updated(console: &Console, answer: &UpdateMappingResponse) -> String {
+/// A mapping that was saved, what is to be minded about it, and the sync that `queued` tells of.
+pub(super) fn saved(
+    common: &Common,
+    console: &Console,
+    (mapping, warnings, sync): (Option<&Mapping>, &[Warning], Option<&Sync>),
+    queued: &str,
+) -> String {
+    if common.json {
+        return view::json(&view::SavedMappingView::new(mapping, warnings, sync));
+    }
     let mut parts = Vec::new();
-    if let Some(mapping) = &answer.mapping {
-        parts.push(show::mapping::mapping(console.width(), mapping));
-    }
-    if !answer.warnings.is_empty() {
-        parts.push(show::mapping::warnings(&answer.warnings));
-    }
-    if let Some(sync) = &answer.sync {
-        parts.push(format!("A sync is queued: pandaport syncs watch {}", sync.sync_id));
-    }
+    parts.extend(mapping.map(|it| show::mapping::mapping(console.width(), it)));
+    parts.extend((!warnings.is_empty()).then(|| show::mapping::warnings(warnings)));
+    parts.extend(sync.map(|it| format!("{queued}: pandaport syncs watch {}", it.sync_id)));
     parts.join("\n\n")
 }
 

@@ -4,8 +4,8 @@ use std::iter;
 
 use clap::{Args, Subcommand};
 use pandaport_api::v1::{
-    Column, CreateMappingRequest, CreateMappingResponse, ExternalEntity, FieldPair, GetMappingRequest, Identifier,
-    ListMappingsRequest, Mapping,
+    Column, CreateMappingRequest, ExternalEntity, FieldPair, GetMappingRequest, Identifier, ListMappingsRequest,
+    Mapping,
 };
 
 use super::approve::{Approve, approve};
@@ -132,8 +132,8 @@ async fn create(args: Create, common: &Common, console: &mut Console) -> Result<
     };
     let answer = client.rpc().create_mapping(request).await;
     let answer = client.answer(answer)?;
-    let text =
-        if common.json { view::json(&view::CreatedMappingView::from(&answer)) } else { created(console, &answer) };
+    let parts = (answer.mapping.as_ref(), answer.warnings.as_slice(), answer.sync.as_ref());
+    let text = change_mapping::saved(common, console, parts, "The first sync is queued");
     Ok(console.line(text)?)
 }
 
@@ -171,20 +171,6 @@ fn mapping(args: &Create, collection_id: &str, columns: &[Column]) -> Result<Map
     args.schedule.put(&mut mapping)?;
     args.policies.put(&mut mapping, columns)?;
     Ok(mapping)
-}
-
-fn created(console: &Console, answer: &CreateMappingResponse) -> String {
-    let mut parts = Vec::new();
-    if let Some(mapping) = &answer.mapping {
-        parts.push(show::mapping::mapping(console.width(), mapping));
-    }
-    if !answer.warnings.is_empty() {
-        parts.push(show::mapping::warnings(&answer.warnings));
-    }
-    if let Some(sync) = &answer.sync {
-        parts.push(format!("The first sync is queued: pandaport syncs watch {}", sync.sync_id));
-    }
-    parts.join("\n\n")
 }
 
 async fn list(args: List, common: &Common, console: &mut Console) -> Result<(), Error> {

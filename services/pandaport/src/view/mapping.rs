@@ -175,10 +175,10 @@ impl<'a> From<&'a v1::Warning> for WarningView<'a> {
     }
 }
 
-/// `pandaport.v1.CreateMappingResponse`.
+/// `pandaport.v1.CreateMappingResponse`, and `UpdateMappingResponse`: a mapping that was saved, and what came of it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct CreatedMappingView<'a> {
+pub struct SavedMappingView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     mapping: Option<MappingView<'a>>,
     warnings: Vec<WarningView<'a>>,
@@ -186,33 +186,13 @@ pub struct CreatedMappingView<'a> {
     sync: Option<SyncView<'a>>,
 }
 
-impl<'a> From<&'a v1::CreateMappingResponse> for CreatedMappingView<'a> {
-    fn from(it: &'a v1::CreateMappingResponse) -> Self {
+impl<'a> SavedMappingView<'a> {
+    /// Of the parts of either response.
+    pub fn new(mapping: Option<&'a v1::Mapping>, warnings: &'a [v1::Warning], sync: Option<&'a v1::Sync>) -> Self {
         Self {
-            mapping: it.mapping.as_ref().map(Into::into),
-            warnings: it.warnings.iter().map(Into::into).collect(),
-            sync: it.sync.as_ref().map(Into::into),
-        }
-    }
-}
-
-/// `pandaport.v1.UpdateMappingResponse`.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct UpdatedMappingView<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mapping: Option<MappingView<'a>>,
-    warnings: Vec<WarningView<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sync: Option<SyncView<'a>>,
-}
-
-impl<'a> From<&'a v1::UpdateMappingResponse> for UpdatedMappingView<'a> {
-    fn from(it: &'a v1::UpdateMappingResponse) -> Self {
-        Self {
-            mapping: it.mapping.as_ref().map(Into::into),
-            warnings: it.warnings.iter().map(Into::into).collect(),
-            sync: it.sync.as_ref().map(Into::into),
+            mapping: mapping.map(Into::into),
+            warnings: warnings.iter().map(Into::into).collect(),
+            sync: sync.map(Into::into),
         }
     }
 }

@@ -133,23 +133,32 @@ pub(super) async fn seed(State(world): State<Arc<World>>, body: String) -> Reply
     Ok(Json(json!({ "record_ids": ids })))
 }
 
+/// When search sees what is done by hand now, if it is late for that too.
+fn seen_at(world: &World) -> Option<u64> {
+    let faults = world.faults.now();
+    let panda = &faults.asset_panda;
+    (panda.search_lag_by_hand && panda.search_lag_ms > 0).then(|| world.millis() + panda.search_lag_ms)
+}
+
 /// Edits a record by hand: values by column id or display name; null clears.
 pub(super) async fn patch(State(world): State<Arc<World>>, Path(id): Path<String>, body: String) -> Reply {
     let given: Map<String, Value> = read(&body)?;
+    let seen_at = seen_at(&world);
     let mut panda = world.panda();
     let (collection, at) = find(&mut panda, &id)?;
     let mut values = collection.records.get(at).map(|record| record.values()).unwrap_or_default();
     values.resize(collection.columns.len(), Value::Null);
     put(collection, &mut values, given)?;
-    collection.records.update(at, &values, None);
+    collection.records.update(at, &values, seen_at);
     shown(collection, at, false).map(Json).ok_or_else(|| missing(&id))
 }
 
 /// Deletes a record by hand.
 pub(super) async fn delete(State(world): State<Arc<World>>, Path(id): Path<String>) -> Reply {
+    let seen_at = seen_at(&world);
     let mut panda = world.panda();
     let (collection, at) = find(&mut panda, &id)?;
-    collection.records.delete(at, None);
+    collection.records.delete(at, seen_at);
     Ok(Json(json!({})))
 }
 

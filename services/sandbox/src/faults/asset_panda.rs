@@ -48,6 +48,13 @@ switches! {
         enforce_unique: bool = true,
         /// Search sees a write only after this long; reading a record by its id is never late.
         search_lag_ms: u64 = 0,
+        /// What is edited or deleted by hand, search sees late as well.
+        search_lag_by_hand: bool = false,
+        /// Records that can't be read: reading one whose id is this, or a search for this value, is answered with
+        /// `unanswerable_status`.
+        unanswerable: Vec<String> = Vec::new(),
+        /// That status.
+        unanswerable_status: u16 = 500,
         /// Search matches like `contains`, whatever the operator and the case.
         loose_search: bool = false,
         /// Search never returns more rows than this in one reply.

@@ -2,13 +2,15 @@
 //! transaction (rules 3, 4, 5).
 
 use pandaport_asset_panda::RowResult;
-use pandaport_import::identifier_key;
+use pandaport_import::{RemovalAction, identifier_key};
 use pandaport_outbound::{Effect, ErrorKind, SendError};
 use pandaport_store::Micros;
 use pandaport_store::engine::{CountDeltas, Item, LinkPut, Op, ReadyRow, Rejection, Step, flag};
 use pandaport_store::held::HeldKind;
 
 use super::batch::{Outgoing, Sent, intent};
+use super::evidence::record_or_why_not;
+use super::removal::STILL_MARKED;
 use super::schema;
 use crate::halt::{Api, Halt};
 use crate::plan::{IntentPayload, WritePlan, json};
@@ -108,7 +110,12 @@ impl<'a> Confirming<'a> {
         match result {
             // Others are answered, this one never: it is the row, and it must not hold the sync up (rule 5).
             RowResult::Unclear { message } if row.attempts >= MOST_ATTEMPTS && self.run.has_answered() => {
-                self.reject(row, create, format!("no usable answer after {} attempts: {message}", row.attempts + 1));
+                self.reject(
+                    row,
+                    plan,
+                    create,
+                    format!("no usable answer after {} attempts: {message}", row.attempts + 1),
+                );
             }
             result if create => self.created(row, plan, result).await,
             result => self.updated(row, plan, result).await,
@@ -124,10 +131,15 @@ impl<'a> Confirming<'a> {
                 && row.attempts >= MOST_ATTEMPTS
                 && self.run.has_answered()
         };
-        if let [(row, _)] = batch.rows.as_slice()
+        if let [(row, plan)] = batch.rows.as_slice()
             && hopeless(row)
         {
-            self.reject(row, batch.create, format!("no usable answer after {} attempts: {error}", row.attempts + 1));
+            self.reject(
+                row,
+                plan,
+                batch.create,
+                format!("no usable answer after {} attempts: {error}", row.attempts + 1),
+            );
             return;
         }
         for (row, plan) in &batch.rows {
@@ -190,7 +202,7 @@ impl<'a> Confirming<'a> {
                 self.ops.push(Op::PutIntent(Box::new(intent)));
                 self.ops.push(Op::Step { device_id, step: Step::Unclear });
             }
-            RowResult::Refused { message } => self.refused(row, true, message).await,
+            RowResult::Refused { message } => self.refused(row, plan, true, message).await,
             RowResult::Unclear { .. } => self.ops.push(Op::Step { device_id, step: Step::Unclear }),
         }
     }
@@ -209,19 +221,40 @@ impl<'a> Confirming<'a> {
             RowResult::Refused { message } => {
                 // Rule 13: only the record's own GET says that it is gone.
                 let record_id = row.record_id.clone().unwrap_or_default();
-                match self.run.asset_panda.record(&self.run.slice.row.collection_id, &record_id).await {
-                    Ok(Some(_)) => {
+                match record_or_why_not(self.run, &record_id).await {
+                    Ok(Ok(Some(_))) => {
                         self.ops.extend(not_applied(row, plan));
-                        self.refused(row, false, message).await;
+                        self.refused(row, plan, false, message).await;
                     }
-                    Ok(None) => {
+                    Ok(Err(said)) => {
+                        self.ops.extend(not_applied(row, plan));
+                        let message = format!("{message}; and record {record_id} can't be read: {said}");
+                        self.refused(row, plan, false, message).await;
+                    }
+                    Ok(Ok(None)) => {
                         self.counts.drifted += 1;
                         self.ops.push(super::drift::deleted(&device_id, &record_id));
                         self.ops.extend(known_deleted(&device_id, &record_id));
                     }
-                    Err(error) => {
-                        self.ops.push(Op::Step { device_id, step: Step::Update });
-                        self.halt.get_or_insert(Halt::from_call(Api::AssetPanda, &error));
+                    // Others are answered, this one never.
+                    Err(Halt::Outage { message: said, .. })
+                        if row.attempts >= MOST_ATTEMPTS && self.run.has_answered() =>
+                    {
+                        self.reject(
+                            row,
+                            plan,
+                            false,
+                            format!("{message}; and record {record_id} can't be read: {said}"),
+                        );
+                    }
+                    // Refused is refused, though what becomes of the row is not known yet: it goes again as if not sent.
+                    Err(halt) => {
+                        self.ops.extend(not_applied(row, plan));
+                        self.ops.push(match halt {
+                            Halt::Outage { .. } => Op::Step { device_id, step: Step::Update },
+                            _ => Op::Unsent { device_id, step: Step::Update },
+                        });
+                        self.halt.get_or_insert(halt);
                     }
                 }
             }
@@ -261,8 +294,8 @@ impl<'a> Confirming<'a> {
     }
 
     /// Refused for what it holds; or for a column that is gone: then nothing more is sent, and the row is as before.
-    async fn refused(&mut self, row: &ReadyRow, create: bool, message: String) {
-        let Err(halt) = schema::refused(self.run).await else { return self.reject(row, create, message) };
+    async fn refused(&mut self, row: &ReadyRow, plan: &WritePlan, create: bool, message: String) {
+        let Err(halt) = schema::refused(self.run).await else { return self.reject(row, plan, create, message) };
         let device_id = row.device_id.clone();
         if create {
             self.ops.push(Op::DropIntent { device_id: device_id.clone() });
@@ -271,8 +304,13 @@ impl<'a> Confirming<'a> {
         self.halt.get_or_insert(halt);
     }
 
-    fn reject(&mut self, row: &ReadyRow, create: bool, message: String) {
+    fn reject(&mut self, row: &ReadyRow, plan: &WritePlan, create: bool, mut message: String) {
         self.counts.rejected += 1;
+        if let RemovalAction::Mark { column_id, .. } = &self.run.spec.removal_policy.action
+            && plan.row.contains_key(column_id)
+        {
+            message.push_str(STILL_MARKED);
+        }
         self.ops.extend(rejected(row, create, message, self.run.now()));
     }
 }

@@ -3,18 +3,20 @@
 use std::collections::{HashMap, HashSet};
 
 use pandaport_import::{
-    Baseline, Case, CellSpec, Change, Decision, Forms, FoundRecord, Mode, Projection, RejectReason, WriteRule, decide,
-    identifier_key, passenger_due,
+    Baseline, Case, CellSpec, Change, Decision, Forms, FoundRecord, LeftOut, Mode, NotImported, Projection,
+    RejectReason, WriteRule, decide, identifier_key, passenger_due,
 };
 use pandaport_outbound::SendError;
 use pandaport_store::Micros;
 use pandaport_store::engine::{CountDeltas, Holder, LinkPut, Op, Rejection, Step, UndecidedRow, flag};
 
 use super::drift;
-use super::evidence::{OwnLink, found_of, read_record, read_records};
+use super::evidence::{OwnLink, ask_again, found_of, read_record, read_records};
+use super::lookup::not_searched;
 use super::order::Orders;
+use super::removal::{STILL_MARKED, is_marked_and_back};
 use super::shown::ShownDevices;
-use crate::halt::{Api, Halt};
+use crate::halt::Halt;
 use crate::plan::{Found, FoundSet, WritePlan, json, listed, row_of, unconfirmed, wanted};
 use crate::run::Run;
 
@@ -65,8 +67,12 @@ struct Deciding<'a> {
     read: HashMap<String, Result<Option<Found>, SendError>>,
     /// What the plan that is applied, if any, has shown (rule 14).
     shown: ShownDevices,
-    /// Records taken over or adopted in this batch.
-    taken: HashSet<String>,
+    /// Records taken over or adopted in this batch, with whose they are now.
+    taken: HashMap<String, String>,
+    /// Records that are known to be deleted, though search may still show them.
+    gone: HashSet<String>,
+    /// Records that the removal policy has treated so lately that search may not know yet.
+    removed_lately: HashSet<String>,
     /// Updates of PASSENGER columns alone.
     passengers: u64,
     ops: Vec<Op>,
@@ -89,13 +95,23 @@ impl<'a> Deciding<'a> {
             record_ids.extend(found.into_iter().map(|it| it.record_id));
         }
         let record_ids: Vec<&str> = record_ids.iter().map(String::as_str).collect();
-        let holders = run.store.holders(&run.slice, &record_ids).await?;
+        let out_as_removed = NotImported::Filtered(LeftOut::Removed).to_string();
+        let holders = run.store.holders(&run.slice, &record_ids, &out_as_removed).await?;
+        let gone = run.store.known_deleted(&run.slice, &record_ids).await?.into_iter().collect();
+        let keys: Vec<&str> = rows
+            .iter()
+            .filter(|row| row.found.is_some() && row.flags & flag::LINKED == 0)
+            .filter_map(|row| row.identifier_key.as_deref())
+            .collect();
+        let search_is_late_by = run.settle.last().copied().unwrap_or_default() + run.http_timeout;
+        let removed_lately =
+            run.store.removed_since(&run.slice, &keys, run.slice.row.start_time.minus(search_is_late_by)).await?;
         let serials: Vec<&str> = rows
             .iter()
             .filter(|row| row.flags & flag::LINKED == 0)
             .filter_map(|row| row.serial_number.as_deref())
             .collect();
-        let by_serial = run.store.holders_of_serials(&run.slice, &serials).await?;
+        let by_serial = run.store.holders_of_serials(&run.slice, &serials, &out_as_removed).await?;
         let own = rows.iter().filter_map(|row| row.revision);
         let others = holders.iter().chain(&by_serial).map(|it| it.link.revision);
         orders.learn(run, own.chain(others).collect()).await?;
@@ -107,7 +123,9 @@ impl<'a> Deciding<'a> {
             by_serial: takeover::by_serial(by_serial),
             read: read_records(run, cells, missing).await,
             shown: ShownDevices::of(run, rows).await?,
-            taken: HashSet::new(),
+            taken: HashMap::new(),
+            gone,
+            removed_lately: removed_lately.into_iter().collect(),
             passengers: 0,
             ops: Vec::new(),
             counts: CountDeltas::default(),
@@ -118,6 +136,7 @@ impl<'a> Deciding<'a> {
         let ops_before = self.ops.len();
         let wanted = wanted(&row.wanted)?;
         let mut found = found_of(row)?;
+        found.records.retain(|it| !self.gone.contains(&it.record_id));
         if found.more {
             let message = "more records match this identifier than can be read: make it unique in the collection";
             self.reject(row, RejectReason::IdentifierAmbiguous, message.to_owned());
@@ -126,6 +145,10 @@ impl<'a> Deciding<'a> {
         if let Some(refusal) = found.refused {
             let message = format!("Asset Panda refuses to search for this identifier: {refusal}");
             self.reject(row, RejectReason::RefusedByAssetPanda, message);
+            return Ok(());
+        }
+        if let Some(said) = found.unanswered {
+            self.reject_for(row, RejectReason::RefusedByAssetPanda, not_searched(&said), false);
             return Ok(());
         }
         let mut link = OwnLink::of(row, self.orders, self.cells)?;
@@ -159,12 +182,14 @@ impl<'a> Deciding<'a> {
                 Decision::MissingRecord => {
                     let record_id = link.as_ref().map(|it| it.record_id.clone()).unwrap_or_default();
                     match self.read_record(&record_id).await? {
-                        Some(record) => found.records.push(record),
-                        None if self.waits_for_brake(row, &record_id) => return Ok(()),
-                        None => {
+                        Ok(Some(record)) => found.records.push(record),
+                        Ok(None) if self.waits_for_brake(row, &record_id) => return Ok(()),
+                        Ok(None) => {
+                            found.records.retain(|it| it.record_id != record_id);
                             link = None;
                             looked_up = row.found.is_some();
                         }
+                        Err(said) => return self.cannot_be_read(row, &record_id, &said),
                     }
                 }
                 // Known to be deleted since an earlier sync; a FULL one asks again.
@@ -175,6 +200,7 @@ impl<'a> Deciding<'a> {
                     if self.waits_for_brake(row, &record_id) {
                         return Ok(());
                     }
+                    found.records.retain(|it| it.record_id != record_id);
                     link = None;
                 }
                 Decision::LookUp => {
@@ -185,7 +211,18 @@ impl<'a> Deciding<'a> {
                 Decision::Update { record_id, .. } if may_be_late && !found.records.is_empty() => {
                     may_be_late = false;
                     found.records.retain(|it| it.record_id != record_id);
-                    found.records.extend(self.read_record(&record_id).await?);
+                    match self.read_record(&record_id).await? {
+                        Ok(record) => found.records.extend(record),
+                        Err(said) => return self.cannot_be_read(row, &record_id, &said),
+                    }
+                }
+                // What the policy deleted lately is no record to adopt, and nothing would be sent that tells so.
+                Decision::Adopt { record_id, .. } if self.removed_lately.remove(&record_id) => {
+                    found.records.retain(|it| it.record_id != record_id);
+                    match self.read_record(&record_id).await? {
+                        Ok(record) => found.records.extend(record),
+                        Err(said) => return self.cannot_be_read(row, &record_id, &said),
+                    }
                 }
                 decision => {
                     let done = !self.run.slice.guard.dry_run;
@@ -214,30 +251,45 @@ impl<'a> Deciding<'a> {
             .iter()
             .map(|record| {
                 let own = link.is_some_and(|it| it.record_id == record.record_id);
-                let held_by = self.holders.get(&record.record_id).filter(|_| !own);
+                let holder = self.holders.get(&record.record_id).map(|it| &it.link.device_id);
+                let held_by = holder.or_else(|| self.taken.get(&record.record_id)).filter(|_| !own);
                 FoundRecord {
                     record_id: record.record_id.clone(),
                     values: record.values.clone(),
-                    held_by: held_by.map(|it| it.link.device_id.clone()).filter(|it| it != device_id),
+                    held_by: held_by.filter(|it| **it != device_id).cloned(),
                 }
             })
             .collect()
     }
 
-    /// Whether this FULL sync looked the record up so soon after it was written that search may not have seen that yet.
+    /// Whether this FULL sync looked the record up so soon after it was written that search may not have seen that yet. When
+    /// it did is not kept: at its start at the earliest, and deciding may come long after.
     fn search_may_be_late(&self, row: &UndecidedRow) -> bool {
         let settled = self.run.settle.last().copied().unwrap_or_default();
-        let written_lately = row.confirmed_time.is_some_and(|written| self.run.now().since(written) < settled);
+        let written_lately =
+            row.confirmed_time.is_some_and(|written| self.run.slice.row.start_time.since(written) < settled);
         self.run.mode == Mode::Full && row.found.is_some() && written_lately
     }
 
-    /// Rule 13: a linked record counts as deleted only when its own GET says so.
-    async fn read_record(&mut self, record_id: &str) -> Result<Option<Found>, Halt> {
-        let record = match self.read.remove(record_id) {
+    /// Rule 13: a linked record counts as deleted only when its own GET says so. `Err`: it, and only it, can't be read.
+    async fn read_record(&mut self, record_id: &str) -> Result<Result<Option<Found>, String>, Halt> {
+        let read = self.read.remove(record_id);
+        let ask = async || read_record(self.run, self.cells, record_id).await;
+        let record = match read {
             Some(record) => record,
-            None => read_record(self.run, self.cells, record_id).await,
+            None => ask().await,
         };
-        record.map_err(|error| Halt::from_call(Api::AssetPanda, &error))
+        match record {
+            Ok(record) => Ok(Ok(record)),
+            Err(error) => ask_again(self.run, error, ask).await,
+        }
+    }
+
+    /// One record that can't be read stops only its own device, and only until the next sync.
+    fn cannot_be_read(&mut self, row: &UndecidedRow, record_id: &str, said: &str) -> Result<(), Halt> {
+        let message = format!("Asset Panda does not let record {record_id} be read: {said}");
+        self.reject_for(row, RejectReason::RefusedByAssetPanda, message, false);
+        Ok(())
     }
 
     fn keep(
@@ -267,6 +319,7 @@ impl<'a> Deciding<'a> {
                 );
             }
             Decision::Adopt { record_id, changes, differences, equal } => {
+                self.taken.insert(record_id.clone(), row.device_id.clone());
                 let known = before.confirmed(&wanted.cells, &[], &equal);
                 // The link is made before the update is sent, and dirty until it is confirmed (rule 4).
                 let put = self.link_put(row, &record_id, &known, &forms_before, !changes.is_empty(), Some(false));
@@ -356,7 +409,14 @@ impl<'a> Deciding<'a> {
     }
 
     fn reject(&mut self, row: &UndecidedRow, reason: RejectReason, message: String) {
+        self.reject_for(row, reason, message, reason.is_quarantined());
+    }
+
+    fn reject_for(&mut self, row: &UndecidedRow, reason: RejectReason, mut message: String, quarantined: bool) {
         self.counts.rejected += 1;
+        if is_marked_and_back(self.run, row.flags) {
+            message.push_str(STILL_MARKED);
+        }
         self.ops.push(Op::RejectLink(Box::new(Rejection {
             device_id: row.device_id.clone(),
             fingerprint: row.fingerprint.clone(),
@@ -365,7 +425,7 @@ impl<'a> Deciding<'a> {
             serial_number: row.serial_number.clone(),
             identifier: row.identifier.clone(),
             identifier_key: row.identifier_key.clone(),
-            quarantined: reason.is_quarantined(),
+            quarantined,
             reason: reason.as_str(),
             message: message.clone(),
             time: self.run.now(),

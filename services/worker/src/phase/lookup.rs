@@ -4,6 +4,7 @@ use pandaport_asset_panda::SearchOutcome;
 use pandaport_import::{CellSpec, identifier_key, record_values};
 use pandaport_outbound::ErrorKind;
 
+use super::evidence::{ask_again, is_broken};
 use super::schema;
 use crate::halt::{Api, Halt};
 use crate::plan::{Found, FoundSet};
@@ -14,7 +15,8 @@ pub(crate) const GROUP: usize = 50;
 
 /// What the search found for each identifier: exact matches, and those equal but for case, space or Unicode form.
 ///
-/// An identifier that Asset Panda refuses to search for is told apart from the others, and stops none of them (rule 5).
+/// An identifier that Asset Panda refuses to search for, or cannot, is told apart from the others, and stops none of them
+/// (rule 5).
 pub(crate) async fn look_up(run: &Run, cells: &[CellSpec], identifiers: &[String]) -> Result<Vec<FoundSet>, Halt> {
     let read = Run::column_ids(cells);
     let mut sets = Vec::with_capacity(identifiers.len());
@@ -27,7 +29,11 @@ pub(crate) async fn look_up(run: &Run, cells: &[CellSpec], identifiers: &[String
                 run.note_answer();
                 sets.extend(by_identifier(cells, group, outcome));
             }
-            Err(error) if error.kind == ErrorKind::Refused && group.len() > 1 => {
+            Err(error) if group.len() > 1 && (error.kind == ErrorKind::Refused || is_broken(&error)) => {
+                if is_broken(&error) {
+                    // One of them may be the matter: unless Asset Panda is out altogether.
+                    let _said = ask_again(run, error, async || Ok(())).await?;
+                }
                 // The last is taken next: the halves stay in their order.
                 let (first, second) = group.split_at(group.len() / 2);
                 groups.extend([second, first]);
@@ -36,10 +42,25 @@ pub(crate) async fn look_up(run: &Run, cells: &[CellSpec], identifiers: &[String
                 schema::refused(run).await?;
                 sets.push(FoundSet { refused: Some(error.message), ..FoundSet::default() });
             }
+            Err(error) if is_broken(&error) => {
+                let search = async || {
+                    let (collection, column) = (&run.slice.row.collection_id, &run.spec.identifier.column_id);
+                    run.asset_panda.search(collection, column, group, &read).await
+                };
+                match ask_again(run, error, search).await? {
+                    Ok(outcome) => sets.extend(by_identifier(cells, group, outcome)),
+                    Err(said) => sets.push(FoundSet { unanswered: Some(said), ..FoundSet::default() }),
+                }
+            }
             Err(error) => return Err(Halt::from_call(Api::AssetPanda, &error)),
         }
     }
     Ok(sets)
+}
+
+/// What is told of a device whose identifier was not searched for.
+pub(super) fn not_searched(said: &str) -> String {
+    format!("Asset Panda answers other calls, and not the search for this identifier: {said}")
 }
 
 fn by_identifier(cells: &[CellSpec], identifiers: &[String], outcome: SearchOutcome) -> Vec<FoundSet> {

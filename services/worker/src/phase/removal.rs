@@ -36,6 +36,16 @@ pub(super) fn is_gone_though_there(run: &Run, flags: i64) -> bool {
     flags & flag::REMOVED != 0 || (flags & flag::FILTERED != 0 && run.spec.on_filtered == OnFiltered::AsRemoved)
 }
 
+/// Whether the mark that a record bears is to be taken away.
+pub(super) fn is_marked_and_back(run: &Run, flags: i64) -> bool {
+    let marks = matches!(run.spec.removal_policy.action, RemovalAction::Mark { .. });
+    marks && flags & (flag::MARKED | flag::MARKING) != 0 && !is_gone_though_there(run, flags)
+}
+
+/// Told with the rejection of a device that is back and whose mark would have been taken away along with its values.
+pub(super) const STILL_MARKED: &str =
+    "; its record bears the mark of the removal policy until this is put right, though the device is back";
+
 pub(super) async fn list(run: &mut Run) -> Result<(), Halt> {
     if std::mem::replace(&mut run.checkpoint.removals_listed, true) {
         return Ok(());

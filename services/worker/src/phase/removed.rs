@@ -8,6 +8,7 @@ use pandaport_store::held::HeldKind;
 use serde_json::Value;
 
 use super::confirm::{MOST_ATTEMPTS, is_refusal};
+use super::evidence::record_or_why_not;
 use super::schema;
 use crate::halt::{Api, Halt};
 use crate::plan::{change, json};
@@ -99,25 +100,29 @@ impl<'a> Removed<'a> {
         match result {
             RowResult::Done { .. } => self.done(row, None),
             // Rule 13: only the record's own GET says that it is gone.
-            RowResult::Refused { message } => {
-                match self.run.asset_panda.record(&self.run.slice.row.collection_id, &row.record_id).await {
-                    Ok(Some(_)) => {
-                        self.not_applied(row);
-                        match schema::refused(self.run).await {
-                            Ok(()) => self.refused(row, message),
-                            Err(halt) => {
-                                self.again(row, -1);
-                                self.halt.get_or_insert(halt);
-                            }
+            RowResult::Refused { message } => match record_or_why_not(self.run, &row.record_id).await {
+                Ok(there @ (Ok(Some(_)) | Err(_))) => {
+                    self.not_applied(row);
+                    let said = there.err().map(|said| format!("; and record {} can't be read: {said}", row.record_id));
+                    let message = format!("{message}{}", said.unwrap_or_default());
+                    match schema::refused(self.run).await {
+                        Ok(()) => self.refused(row, message),
+                        Err(halt) => {
+                            self.again(row, -1);
+                            self.halt.get_or_insert(halt);
                         }
                     }
-                    Ok(None) => self.gone(row),
-                    Err(error) => {
-                        self.again(row, 0);
-                        self.halt.get_or_insert(Halt::from_call(Api::AssetPanda, &error));
-                    }
                 }
-            }
+                Ok(Ok(None)) => self.gone(row),
+                Err(Halt::Outage { message: said, .. }) if self.is_hopeless(row) => {
+                    self.refused(row, format!("{message}; and record {} can't be read: {said}", row.record_id));
+                }
+                Err(halt) => {
+                    self.not_applied(row);
+                    self.again(row, if matches!(halt, Halt::Outage { .. }) { 0 } else { -1 });
+                    self.halt.get_or_insert(halt);
+                }
+            },
             RowResult::Unclear { message } if self.is_hopeless(row) => {
                 self.refused(row, format!("no usable answer after {} attempts: {message}", row.attempts + 1));
             }
@@ -218,6 +223,8 @@ impl<'a> Removed<'a> {
             Some("REJECTED") => &mut self.counts.rejected,
             Some("SKIPPED") => &mut self.counts.skipped,
             None if row.flags & flag::FILTERED != 0 => &mut self.counts.skipped,
+            // Its values were refused before, and it was left alone.
+            None if row.flags & flag::QUARANTINED != 0 => &mut self.counts.still_rejected,
             _ => &mut self.counts.unchanged,
         };
         *count -= 1;

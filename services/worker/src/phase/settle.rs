@@ -8,7 +8,7 @@ use pandaport_import::{RejectReason, same};
 use pandaport_store::engine::{CountDeltas, IntentRow, Op, Rejection, Step};
 
 use super::confirm::{LinkOf, confirmed_link};
-use super::lookup::{GROUP, is_exact, look_up, text_of};
+use super::lookup::{GROUP, is_exact, look_up, not_searched, text_of};
 use super::order::Orders;
 use crate::halt::Halt;
 use crate::plan::{Found, FoundSet, IntentPayload, parse};
@@ -34,13 +34,13 @@ pub(crate) async fn run(run: &mut Run) -> Result<(), Halt> {
         let identifiers: Vec<String> = due.iter().map(|it| it.identifier.clone()).collect();
         let found = look_up(run, projector.cells(), &identifiers).await?;
         let record_ids: Vec<&str> = found.iter().flat_map(|it| &it.records).map(|it| it.record_id.as_str()).collect();
-        let holders = run.store.holders(&run.slice, &record_ids).await?;
+        let holders = run.store.record_holders(&run.slice, &record_ids).await?;
         let mut settling = Settling {
             run,
             ops: Vec::new(),
             counts: CountDeltas::default(),
             cells: projector.cells(),
-            held: holders.into_iter().map(|it| it.link.record_id).collect(),
+            held: holders.into_iter().collect(),
         };
         for ((intent, payload), found) in due.iter().zip(payloads).zip(&found) {
             settling.intent(intent, payload, found);
@@ -69,6 +69,10 @@ async fn payloads(
     Ok(payloads)
 }
 
+/// Told of a record that was found where a create of ours had no answer.
+const MAYBE_OURS: &str = "a create was sent and not answered, and this record was found, with other values: it is taken \
+    as it is, and counts as not created by us";
+
 /// How long after its time a look may come without a doubt about the clock.
 const LATE: Duration = Duration::from_secs(60);
 
@@ -92,6 +96,10 @@ struct Settling<'a> {
 
 impl Settling<'_> {
     fn intent(&mut self, intent: &IntentRow, payload: IntentPayload, found: &FoundSet) {
+        if let Some(said) = &found.unanswered {
+            self.unanswered(intent, &payload, not_searched(said));
+            return;
+        }
         if found.records.is_empty() && !found.more && found.refused.is_none() {
             self.absent(intent, &payload);
             return;
@@ -134,7 +142,8 @@ impl Settling<'_> {
     /// It was applied. Where the record does not show the values that were sent (another form, or somebody was faster),
     /// the link is dirty: they are sent again.
     fn applied(&mut self, intent: &IntentRow, mut payload: IntentPayload, record_id: String, same: bool) {
-        let ours = self.is_this_syncs(intent);
+        // Only what shows our values, or was confirmed, is surely ours: the removal policy may delete that (rule 10).
+        let created = same || intent.applied;
         if !same {
             payload.plan.baseline = payload.plan.unconfirmed.clone();
         }
@@ -142,21 +151,22 @@ impl Settling<'_> {
             device_id: &intent.device_id,
             serial_number: intent.serial_number.as_deref(),
             identifier: &intent.identifier,
-            // Only what shows our values, or was confirmed, is surely ours: the removal policy may delete that (rule 10).
-            created: same || intent.applied,
+            created,
             seen: intent.step.is_some(),
         };
         let mut link = confirmed_link(self.run, &payload, of, record_id.clone());
         link.dirty = !same;
         self.ops.push(Op::PutLink(Box::new(link)));
         self.ops.push(Op::DropIntent { device_id: intent.device_id.clone() });
-        if ours {
-            self.counts.created += 1;
+        if self.is_this_syncs(intent) {
+            let (outcome, message) = if created { ("CREATED", None) } else { ("ADOPTED", Some(MAYBE_OURS.to_owned())) };
+            self.counts.created += i64::from(created);
+            self.counts.adopted += i64::from(!created);
             self.ops.push(Op::Done {
                 device_id: intent.device_id.clone(),
-                outcome: "CREATED",
+                outcome,
                 reason: None,
-                message: None,
+                message,
                 record_id: Some(record_id),
                 changes: None,
             });
@@ -215,9 +225,18 @@ impl Settling<'_> {
         }
     }
 
+    /// Nobody can say whether it is there: it stays in flight, and this sync does not wait for it.
+    fn unanswered(&mut self, intent: &IntentRow, payload: &IntentPayload, message: String) {
+        let next_look_time = self.run.now().plus(self.run.settle.last().copied().unwrap_or_default());
+        let device_id = intent.device_id.clone();
+        self.ops.push(Op::LookAgain { device_id, looks: intent.looks, next_look_time, applied: false });
+        if intent.step == Some(Step::Unclear as i64) {
+            self.reject(intent, payload, RejectReason::RefusedByAssetPanda, message);
+        }
+    }
+
     /// Refused as not unique, and no look finds whose the value is.
     fn taken(&mut self, intent: &IntentRow, payload: &IntentPayload, refusal: &str) {
-        let reason = RejectReason::IdentifierTaken.as_str();
         let message = format!(
             "Asset Panda refused the row (\"{refusal}\"), but no record with identifier \"{}\" is found: it may be in the \
              recycle bin or hidden from this key",
@@ -228,6 +247,11 @@ impl Settling<'_> {
             self.decide_anew(intent);
             return;
         }
+        self.reject(intent, payload, RejectReason::IdentifierTaken, message);
+    }
+
+    fn reject(&mut self, intent: &IntentRow, payload: &IntentPayload, reason: RejectReason, message: String) {
+        let reason = reason.as_str();
         self.counts.rejected += 1;
         self.ops.push(Op::RejectLink(Box::new(Rejection {
             device_id: intent.device_id.clone(),

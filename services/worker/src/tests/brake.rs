@@ -286,6 +286,23 @@ async fn rule_11_too_many_records_deleted_in_asset_panda_are_held_and_made_anew_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rule_14_a_dry_run_counts_each_record_that_is_known_to_be_deleted_once() {
+    let world = imported(20).await;
+    world.remap(tight).await;
+    delete_records(&world, 5).await;
+    is_held(&world.sync(Mode::Full).await);
+    for mode in [Mode::Incremental, Mode::Full] {
+        let id = world.trigger(mode, true).await;
+        let dry = world.ended(id).await;
+        is_held(&dry);
+        let sync = world.sync(mode).await;
+        for sync in [&dry, &sync] {
+            assert_eq!((sync.counts.drifted, sync.counts.unchanged), (5, 20), "{mode}: {sync:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rule_11_records_found_deleted_while_writing_are_weighed_too() {
     let world = imported(20).await;
     world.remap(tight).await;

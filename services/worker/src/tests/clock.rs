@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use pandaport_store::syncs::{Mode, SyncState};
+use pandaport_store::syncs::{Mode, SyncState, WaitReason};
+use pandaport_test_database::{run, written_rows};
 use reqwest::Method;
 use serde_json::json;
 
 use super::harness::World;
+use super::journey::wait_until;
+use crate::schedule::{WallClock, put_right};
 
 const HOUR: i64 = 3_600;
 
@@ -57,4 +60,49 @@ async fn rule_3_a_clock_that_is_set_ahead_by_an_hour_makes_no_look_the_last_one_
 #[tokio::test(flavor = "multi_thread")]
 async fn rule_3_a_clock_that_is_set_back_by_an_hour_holds_no_sync_up() {
     stepped_by(-HOUR).await;
+}
+
+/// A sync waits by a clock that is so far ahead, and its job with it; then the clock is put right. The sweep has watched the
+/// clock meanwhile, or begins only then.
+async fn put_off_by(seconds: i64, reason: &str, watched: bool) {
+    let world = World::of(5).await;
+    let deps = world.deps.as_ref().unwrap();
+    world.clock.step(seconds);
+    let mut wall_clock = WallClock::watched(&*deps.clock);
+    let out = json!({"kandji": {"rate_limit": false, "status_burst": {"status": 503}}});
+    world.control(Method::PUT, "/faults", Some(out)).await;
+    let id = world.trigger(Mode::Incremental, false).await;
+    wait_until(&world, id, WaitReason::Outage).await;
+    let later = match world.store.pool() {
+        pandaport_store::Pool::Sqlite { .. } => {
+            format!("strftime('%Y-%m-%d %H:%M:%f', scheduled_at, '+{seconds} seconds')")
+        }
+        pandaport_store::Pool::Postgres(_) => format!("scheduled_at + INTERVAL '{seconds} seconds'"),
+    };
+    let put_off = format!("UPDATE river_job SET scheduled_at = {later} WHERE state IN ('available', 'scheduled')");
+    while written_rows(&world.store, &put_off).await == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    run(&world.store, format!("UPDATE syncs SET wait_reason = '{reason}'")).await;
+    let off = json!({"asset_panda": {"rate_limit": false}, "kandji": {"rate_limit": false}});
+    world.control(Method::PUT, "/faults", Some(off)).await;
+    world.clock.step(-seconds);
+    if !watched {
+        wall_clock = WallClock::watched(&*deps.clock);
+    }
+
+    put_right(deps, &mut wall_clock).await.unwrap();
+
+    let sync = world.ended(id).await;
+    assert_eq!((sync.state, sync.counts.created), (SyncState::Succeeded, 5), "{sync:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_7_a_sync_that_a_clock_put_off_by_an_hour_goes_on_once_the_clock_is_right() {
+    put_off_by(HOUR, "OUTAGE", false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_7_a_clock_that_is_seen_to_go_back_holds_no_sync_that_waits_for_its_budget() {
+    put_off_by(HOUR / 12, "BUDGET", true).await;
 }

@@ -30,7 +30,11 @@ async fn somebody_was_faster(cancelled: bool) {
     let seed = json!({"collection_id": ready.collection_id, "records": [by_hand]});
     world.control(Method::POST, "/records", Some(seed)).await;
     faults(&world, json!({})).await;
-    succeeded(&if cancelled { world.sync(Mode::Incremental).await } else { world.ended(id).await });
+    let sync = if cancelled { world.sync(Mode::Incremental).await } else { world.ended(id).await };
+    succeeded(&sync);
+    if !cancelled {
+        assert_eq!((sync.counts.created, sync.counts.adopted), (4, 1), "{sync:?}");
+    }
     succeeded(&world.sync(Mode::Incremental).await);
     let there = records_by_serial(&world).await;
     assert_eq!(there.len(), 5);

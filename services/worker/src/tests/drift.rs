@@ -134,3 +134,22 @@ async fn rule_13_a_full_sync_right_after_a_write_that_search_has_not_seen_yet_is
     assert_eq!((full.counts.unchanged, full.counts.updated, full.counts.drifted), (8, 1, 1), "{full:?}");
     assert_eq!(writes(&world).await, written + 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_13_nor_is_it_where_it_is_decided_on_long_after_the_search() {
+    let mut world = World::of(9).await;
+    world.start_again([1_000, 1_600].map(Duration::from_millis).to_vec()).await;
+    let first = world.sync(Mode::Incremental).await;
+    let devices = world.records(first.sync_id).await;
+    // No search finds this one: it is asked for by its id, before anything is decided.
+    edit(&world, &devices[5], json!({ world.sandbox.ready().columns["Serial Number"].clone(): "by hand" })).await;
+    let faults = |latency: u64| json!({"asset_panda": {"search_lag_ms": 1_600, "latency_ms": latency}});
+    world.control(Method::PATCH, "/faults", Some(faults(0))).await;
+    for device in &devices[..3] {
+        world.edit(&json!(device.device_id), json!({"os_version": "99.1"})).await;
+    }
+    assert_eq!(world.sync(Mode::Incremental).await.counts.updated, 3);
+    world.control(Method::PATCH, "/faults", Some(faults(650))).await;
+    let full = world.sync(Mode::Full).await;
+    assert_eq!((full.counts.unchanged, full.counts.updated, full.counts.drifted), (8, 1, 1), "{full:?}");
+}

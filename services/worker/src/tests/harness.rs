@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use pandaport_import::{IdentifierPair, MappingSpec, Pair, SourceField, WriteRule};
 use pandaport_outbound::{AllowedHosts, HttpSettings, Outbound};
-use pandaport_queue::{Behind, Queue};
+use pandaport_queue::{Behind, JobContext, Queue, SliceEnd, SyncJob};
 use pandaport_sandbox::{Faults, FleetSpec, Ready, Sandbox, SandboxConfig};
 use pandaport_store::connections::{self, AssetPandaKey, Credentials, NewConnection};
 use pandaport_store::mappings::{self, MappingState, NewMapping};
@@ -19,7 +19,7 @@ use secrecy::SecretString;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Clock, Deps, Worker, WorkerSettings, Working};
+use crate::{Clock, Deps, Worker, WorkerSettings, Working, slice};
 
 pub(super) struct World {
     pub(super) sandbox: Sandbox,
@@ -209,6 +209,23 @@ impl World {
         self.queue.enqueue(&mut tx, &Behind::from(&sync)).await.unwrap();
         tx.commit().await.unwrap();
         sync.sync_id
+    }
+
+    /// Works a sync slice by slice, in the place of a worker that was stopped, and lets its pauses pass at once. Answers
+    /// with those.
+    pub(super) async fn work_by_hand(&self, id: SyncId) -> Vec<Duration> {
+        let deps = self.deps.as_ref().unwrap();
+        let mut pauses = Vec::new();
+        loop {
+            let context = JobContext { traceparent: None, stop: CancellationToken::new() };
+            match Box::pin(slice::work(deps, SyncJob { v: 1, sync_id: id }, context)).await {
+                SliceEnd::Done => return pauses,
+                SliceEnd::Again(pause) => {
+                    self.clock.pass(pause);
+                    pauses.push(pause);
+                }
+            }
+        }
     }
 
     /// Triggers a sync and waits for its end.

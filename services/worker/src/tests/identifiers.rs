@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use pandaport_import::{IdentifierPair, Pair, SourceField, WriteRule};
+use pandaport_import::{IdentifierPair, OnFiltered, Pair, SourceField, WriteRule};
 use pandaport_store::records::RecordOutcome;
 use pandaport_store::syncs::{Mode, Sync, SyncState};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::harness::World;
-use super::journey::{records_by_serial, succeeded};
+use super::journey::{faults, records_by_serial, succeeded};
 
 /// What a sync rejected: device id, with reason and message.
 async fn rejected(world: &World, sync: &Sync) -> BTreeMap<String, (String, String)> {
@@ -233,22 +233,7 @@ async fn rule_12_a_record_that_another_present_device_holds_is_never_adopted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn rule_12_a_device_that_is_enrolled_again_takes_its_record_over_by_serial_whatever_the_identifier_is() {
     let world = World::mapped(4, |_| {}).await;
-    let columns = world.sandbox.ready().columns.clone();
-    let pair = |field: SourceField| Pair {
-        source_field: field,
-        column_id: columns[field.display_name()].clone(),
-        write_rule: WriteRule::default_for(field),
-        tag_separator: None,
-        date_format: None,
-    };
-    world
-        .remap(|spec| {
-            let column_id = columns[SourceField::DeviceId.display_name()].clone();
-            spec.identifier = IdentifierPair { source_field: SourceField::DeviceId, column_id };
-            spec.pairs.retain(|it| it.source_field != SourceField::DeviceId);
-            spec.pairs.push(pair(SourceField::SerialNumber));
-        })
-        .await;
+    identify_by(&world, SourceField::DeviceId).await;
     succeeded(&world.sync(Mode::Incremental).await);
     let mut again = world.fleet().await[1].clone();
     let path = format!("/fleet/devices/{}", again["device_id"].as_str().unwrap());
@@ -259,4 +244,89 @@ async fn rule_12_a_device_that_is_enrolled_again_takes_its_record_over_by_serial
     succeeded(&sync);
     assert_eq!((sync.counts.updated, sync.counts.created), (1, 0), "{sync:?}");
     assert_each_has_its_record(&world).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_12_a_record_that_a_device_takes_over_by_serial_is_not_adopted_by_another_in_the_same_sync() {
+    let world = World::mapped(3, |_| {}).await;
+    identify_by(&world, SourceField::UserEmail).await;
+    faults(&world, json!({"flags_present": false, "enforce_unique": false})).await;
+    for (at, device) in world.fleet().await.iter().enumerate() {
+        world.edit(&device["device_id"], json!({"user": user(&format!("user{at}@example.com"))})).await;
+    }
+    succeeded(&world.sync(Mode::Incremental).await);
+    // A laptop is enrolled anew for somebody else, and whoever had it gets a new one: its record has his address still.
+    let fleet = world.fleet().await;
+    let path = format!("/fleet/devices/{}", fleet[1]["device_id"].as_str().unwrap());
+    world.control(Method::DELETE, &path, None).await;
+    let (mut again, mut new) = (fleet[1].clone(), fleet[1].clone());
+    again["device_id"] = json!("eeeeeeee-0000-4000-8000-000000000001");
+    again["user"] = user("somebody.else@example.com");
+    new["device_id"] = json!("ffffffff-0000-4000-8000-000000000002");
+    new["serial_number"] = json!("NEWONE1");
+    world.control(Method::POST, "/fleet/devices", Some(json!([again, new]))).await;
+    let sync = world.sync(Mode::Incremental).await;
+    assert_eq!(sync.state, SyncState::CompletedWithRejections, "{sync:?}");
+    let rejected = rejected(&world, &sync).await;
+    assert_eq!(rejected["ffffffff-0000-4000-8000-000000000002"].0, "IDENTIFIER_TAKEN", "{rejected:?}");
+    let sync = world.sync(Mode::Incremental).await;
+    succeeded(&sync);
+    assert_eq!((sync.counts.created, sync.counts.unchanged), (1, 3), "{sync:?}");
+    assert_each_has_its_record(&world).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_12_a_mac_that_is_enrolled_again_takes_its_record_over_from_a_device_that_is_left_out_as_removed() {
+    for on_filtered in [OnFiltered::Leave, OnFiltered::AsRemoved] {
+        let world = World::mapped(4, |spec| {
+            spec.filter.exclude_removed = true;
+            spec.on_filtered = on_filtered;
+        })
+        .await;
+        for device in world.fleet().await {
+            world.edit(&device["device_id"], json!({"is_removed": false})).await;
+        }
+        succeeded(&world.sync(Mode::Incremental).await);
+        let fleet = world.fleet().await;
+        world.edit(&fleet[1]["device_id"], json!({"is_removed": true})).await;
+        let mut again = fleet[1].clone();
+        again["device_id"] = json!("ffffffff-0000-4000-8000-000000000001");
+        again["last_enrollment"] = json!("2030-01-01 00:00:00+00:00");
+        world.control(Method::POST, "/fleet/devices", Some(json!([again]))).await;
+        let dry = world.trigger(Mode::Incremental, true).await;
+        let dry = world.ended(dry).await;
+        let sync = world.sync(Mode::Incremental).await;
+        assert_eq!(dry.counts, sync.counts, "rule 14");
+        succeeded(&sync);
+        assert_eq!((sync.counts.updated, sync.counts.created, sync.counts.skipped), (1, 0, 1), "{sync:?}");
+        for mode in [Mode::Incremental, Mode::Full] {
+            let sync = world.sync(mode).await;
+            succeeded(&sync);
+            assert_eq!((sync.counts.unchanged, sync.counts.skipped), (4, 1), "{sync:?}");
+        }
+    }
+}
+
+fn user(email: &str) -> Value {
+    json!({"email": email, "name": email, "id": email, "is_archived": false})
+}
+
+/// Another field is the identifier, and the serial number a field like others.
+async fn identify_by(world: &World, field: SourceField) {
+    let columns = world.sandbox.ready().columns.clone();
+    let serial = Pair {
+        source_field: SourceField::SerialNumber,
+        column_id: columns[SourceField::SerialNumber.display_name()].clone(),
+        write_rule: WriteRule::default_for(SourceField::SerialNumber),
+        tag_separator: None,
+        date_format: None,
+    };
+    world
+        .remap(|spec| {
+            let column_id = columns[field.display_name()].clone();
+            spec.identifier = IdentifierPair { source_field: field, column_id };
+            spec.pairs.retain(|it| it.source_field != field);
+            spec.pairs.push(serial);
+        })
+        .await;
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::brake::value;
 use super::harness::{World, no_limits};
-use super::journey::{cancel, wait_until};
+use super::journey::{cancel, records_by_serial, wait_until};
 use super::removal::{come_back, imported, leave};
 
 async fn mapping(world: &World) -> Mapping {
@@ -29,12 +29,14 @@ async fn save(world: &World, columns: &str, forget_marks: bool, edit: impl FnOnc
     let before = mapping(world).await;
     let spec = mappings::spec(&world.store, &world.tenant, world.mapping_id, before.revision).await.unwrap();
     let mut spec: MappingSpec = serde_json::from_str(&spec).unwrap();
+    let pairs = spec.pairs.clone();
     edit(&mut spec);
     let revision = NewRevision { spec: serde_json::to_string(&spec).unwrap(), columns: columns.to_owned() };
     let change = MappingChange {
         display_name: before.display_name,
         schedule: None,
         full_sync_every: Duration::from_secs(86_400),
+        full_next: spec.pairs.iter().any(|pair| !pairs.contains(pair)),
         revision: Some(revision),
         fits: true,
         forget_marks,
@@ -113,6 +115,51 @@ async fn rule_4_after_a_change_of_the_mapping_only_what_it_asks_for_is_sent() {
     let full = world.sync(Mode::Full).await;
     assert_eq!((full.state, full.counts.unchanged), (SyncState::Succeeded, 20), "{full:?}");
     assert_eq!(writes(&world).await, before);
+}
+
+/// The sync that the schedule makes.
+async fn by_schedule(world: &World) -> Sync {
+    let last = mapping(world).await.last_sync_id;
+    pandaport_test_database::run(&world.store, "UPDATE mappings SET next_sync_time = 0").await;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        match mapping(world).await.last_sync_id {
+            Some(id) if Some(id) != last => return world.ended(id).await,
+            _ => assert!(Instant::now() < deadline, "no sync comes by itself"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_13_what_was_edited_while_a_column_was_not_mapped_is_written_over_once_it_is_mapped_again() {
+    for (before, after) in [(None, WriteRule::Trigger), (Some(WriteRule::FillOnly), WriteRule::Trigger)] {
+        let world = World::with(4, no_limits(), few).await;
+        by_schedule(&world).await;
+        let device = world.fleet().await[0].clone();
+        let platform = world.column(SourceField::Platform);
+        change(&world, "[]", |spec| match before {
+            None => spec.pairs.retain(|pair| pair.column_id != platform),
+            Some(rule) => spec.pairs.iter_mut().for_each(|pair| pair.write_rule = rule),
+        })
+        .await;
+        by_schedule(&world).await;
+        let record = records_by_serial(&world).await[device["serial_number"].as_str().unwrap()]["id"].clone();
+        let path = format!("/records/{}", record.as_str().unwrap());
+        world.control(Method::PATCH, &path, Some(json!({ &platform: "by hand" }))).await;
+        assert_eq!(by_schedule(&world).await.mode, Mode::Incremental, "{before:?}");
+
+        let again = pair(&world, SourceField::Platform, after);
+        change(&world, "[]", |spec| {
+            spec.pairs.retain(|pair| pair.column_id != platform);
+            spec.pairs.push(again);
+        })
+        .await;
+        let sync = by_schedule(&world).await;
+        assert_eq!((sync.mode, sync.state), (Mode::Full, SyncState::Succeeded), "{before:?}: {sync:?}");
+        assert_eq!(value(&world, &device, "Platform").await, device["platform"], "{before:?}");
+        assert_eq!(by_schedule(&world).await.mode, Mode::Incremental, "it is done: {before:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

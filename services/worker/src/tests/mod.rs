@@ -16,5 +16,6 @@ mod plan_of;
 mod quarantine;
 mod removal;
 mod standing;
+mod unanswerable;
 mod upstream;
 mod write_rules;

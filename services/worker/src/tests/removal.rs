@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pandaport_import::{MappingSpec, RemovalAction, RemovalPolicy};
+use pandaport_import::{MappingSpec, RemovalAction, RemovalPolicy, SourceField, WriteRule};
 use pandaport_store::records::{RecordOutcome, SyncRecord};
 use pandaport_store::syncs::{Mode, Sync, SyncState, WaitReason};
 use pandaport_test_database::{run, scalar};
@@ -342,6 +342,40 @@ async fn rule_10_a_device_whose_values_are_refused_gets_the_policy_all_the_same(
     assert!(told[0].changes.as_deref().unwrap().contains("Gone"), "{told:?}");
     let again = world.sync(Mode::Incremental).await;
     assert_eq!((again.counts.still_rejected, again.counts.removed), (1, 0), "{again:?}");
+    // It is back, and its values are refused still: the mark, which would go with them, is told of.
+    world.edit(&device["device_id"], json!({"is_removed": false})).await;
+    let back = world.sync(Mode::Incremental).await;
+    let told = with_outcome(&world, &back, RecordOutcome::Rejected).await;
+    assert!(told[0].message.as_deref().unwrap().contains("bears the mark"), "{told:?}");
+    assert_eq!(status(&world, &device).await, json!("Gone"));
+    world.edit(&device["device_id"], json!({"asset_tag": "GOOD"})).await;
+    succeeded(&world.sync(Mode::Incremental).await);
+    assert_eq!(status(&world, &device).await, Value::Null);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_10_a_device_that_was_left_alone_and_refuses_its_mark_is_in_one_count() {
+    let world = World::ruled(5, |field| (field == SourceField::DeviceName).then_some(WriteRule::Trigger)).await;
+    for device in world.fleet().await {
+        world.edit(&device["device_id"], json!({"is_removed": false})).await;
+    }
+    succeeded(&world.sync(Mode::Incremental).await);
+    mark(&world, None, Duration::ZERO).await;
+    let device = world.fleet().await[0].clone();
+    let refused = json!([
+        {"column": "Device Name", "value": "BAD", "message": "no such name"},
+        {"column": "Status", "value": "Gone", "message": "the record is locked"},
+    ]);
+    faults(&world, json!({"refuse_rows": refused})).await;
+    world.edit(&device["device_id"], json!({"device_name": "BAD"})).await;
+    let sync = world.sync(Mode::Incremental).await;
+    assert_eq!((sync.counts.rejected, sync.counts.unchanged), (1, 4), "{sync:?}");
+    world.edit(&device["device_id"], json!({"is_removed": true})).await;
+    let sync = world.sync(Mode::Incremental).await;
+    let told = with_outcome(&world, &sync, RecordOutcome::Rejected).await;
+    assert_eq!(told[0].reason.as_deref(), Some("REMOVAL_REFUSED"), "{told:?}");
+    let counts = sync.counts;
+    assert_eq!((counts.read, counts.unchanged, counts.rejected, counts.still_rejected), (5, 4, 1, 0), "{sync:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

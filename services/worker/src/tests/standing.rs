@@ -209,6 +209,28 @@ async fn rule_10_with_delete_a_removed_device_whose_record_was_deleted_by_hand_i
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rule_12_a_removed_device_that_is_not_imported_is_no_rival_of_the_one_that_is() {
+    let world = World::mapped(4, |spec| spec.removal_policy.action = RemovalAction::Delete).await;
+    let ids = platforms(&world, 0).await;
+    world.edit(&ids[0], json!({"is_removed": true, "last_enrollment": "2031-01-01 00:00:00+00:00"})).await;
+    assert_eq!(world.sync(Mode::Incremental).await.counts.skipped, 1);
+    // The same Mac, enrolled anew before that: as rivals, the removed one would win, and its record would never be made.
+    let serial = world.fleet().await[0]["serial_number"].clone();
+    let again = json!([{
+        "device_id": "ffffffff-0000-4000-8000-000000000001", "device_name": "again", "platform": "Mac", "user": "",
+        "serial_number": serial, "last_enrollment": "2030-01-01 00:00:00+00:00"
+    }]);
+    world.control(Method::POST, "/fleet/devices", Some(again)).await;
+    for (mode, created) in [(Mode::Incremental, 1), (Mode::Incremental, 0), (Mode::Full, 0)] {
+        let sync = world.sync(mode).await;
+        succeeded(&sync);
+        let counts = (sync.counts.created, sync.counts.unchanged, sync.counts.skipped, sync.counts.rejected);
+        assert_eq!(counts, (created, 4 - created, 1, 0), "{mode}: {sync:?}");
+        assert!(records_by_serial(&world).await.contains_key(serial.as_str().unwrap()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rule_10_a_device_is_absent_since_the_first_complete_read_without_it_until_it_is_seen() {
     let world = World::of(6).await;
     succeeded(&world.sync(Mode::Incremental).await);

@@ -75,6 +75,29 @@ async fn where_users_cannot_be_read_user_active_is_left_alone_and_the_mapping_sa
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn while_users_alone_are_out_a_sync_pauses_for_them_and_then_goes_on_without() {
+    let mut world = World::with(6, no_limits(), |_| true).await;
+    succeeded(&world.sync(Mode::Incremental).await);
+    let known = user_active(&world).await;
+    world.stop().await;
+    // A later slice, of a sync that has done with the users, still knows how it went.
+    faults(&world, json!({"status_burst": {"status": 503, "on": "write", "count": 4}})).await;
+    let out = json!({"status_burst": {"status": 503, "on": "users"}});
+    world.control(Method::PATCH, "/faults", Some(json!({ "kandji": out }))).await;
+    let device = world.fleet().await[3].clone();
+    world.edit(&device["device_id"], json!({"os_version": "99"})).await;
+    let id = world.trigger(Mode::Full, false).await;
+    let pauses = world.work_by_hand(id).await;
+    let sync = world.ended(id).await;
+    succeeded(&sync);
+    let seconds: Vec<f64> = pauses.iter().map(|it| it.as_secs_f64().round()).collect();
+    assert_eq!(seconds, [5.0, 10.0, 20.0, 5.0]);
+    assert_eq!((sync.counts.read, sync.counts.updated), (6, 1), "{sync:?}");
+    assert_eq!(user_active(&world).await, known);
+    assert!(notes(&world).await.contains("USERS_UNREAD"), "{}", notes(&world).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rule_10_a_device_whose_entry_cannot_be_read_is_not_gone() {
     let world = imported(4).await;
     world.remap(delete_at_once).await;

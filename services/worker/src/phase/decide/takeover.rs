@@ -34,9 +34,10 @@ impl Deciding<'_> {
         let may_pass = |it: &&Holder| it.link.device_id != row.device_id && may_be_taken_over(run, it, &row.device_id);
         let holder = by_record.filter(may_pass).or_else(|| by_serial.into_iter().flatten().find(may_pass));
         let Some(old) = holder.map(|it| it.link.clone()) else { return Ok(None) };
-        if !self.taken.insert(old.record_id.clone()) {
+        if self.taken.contains_key(&old.record_id) {
             return Ok(None);
         }
+        self.taken.insert(old.record_id.clone(), row.device_id.clone());
         self.ops.push(Op::MoveLink { from: old.device_id.clone(), to: row.device_id.clone() });
         if let Some(holder) = self.holders.get(&old.record_id).filter(|it| it.rejected) {
             self.ops.push(self.lost_to(&holder.link, row));

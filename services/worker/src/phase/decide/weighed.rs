@@ -1,6 +1,6 @@
 //! What DECIDE leaves for the brake to weigh, and what the removal policy has it undo (rules 10, 11).
 
-use pandaport_import::{Change, NotImported, RemovalAction};
+use pandaport_import::{Change, Mode, NotImported, RemovalAction};
 use pandaport_store::engine::{Item, Op, UndecidedRow, flag};
 use pandaport_store::held::HeldKind;
 use serde_json::Value;
@@ -16,7 +16,9 @@ impl Deciding<'_> {
     /// A record that is known to be deleted is made anew only if the brake lets it: the device waits for that. A dry run says
     /// what would be done, and the brake takes it back (rule 14).
     pub(super) fn waits_for_brake(&mut self, row: &UndecidedRow, record_id: &str) -> bool {
-        self.counts.drifted += 1;
+        // An INCREMENTAL dry run comes here twice: the second time with what the look-up for the new record found.
+        let counted = self.run.mode == Mode::Incremental && row.found.is_some();
+        self.counts.drifted += i64::from(!counted);
         self.ops.push(drift::deleted(&row.device_id, record_id));
         let [flag, step, weigh] = known_deleted(&row.device_id, record_id);
         if self.run.slice.guard.dry_run {

@@ -139,7 +139,11 @@ fn rejected(
             rival(seen, device).is_some_and(|it| it.serial != device.serial)
                 || either(&|all| near_serial(all, &device.serial).any(|it| Some(it) != own))
         }
-        "IDENTIFIER_AMBIGUOUS" => either(&|all| with_serial(all, &device.serial).count() > 1),
+        // Search may still show the value that a record had before our last write to it.
+        "IDENTIFIER_AMBIGUOUS" => {
+            either(&|all| with_serial(all, &device.serial).count() > 1)
+                || seen.ledger.records.keys().any(|id| Some(id) != own && seen.is_fresh(id))
+        }
         "IDENTIFIER_TAKEN" => {
             either(&|all| with_serial(all, &device.serial).any(|it| Some(it) != own)) || conflicts(seen, device, own)
         }

@@ -68,6 +68,18 @@ fn rule_4_after_a_refusal_only_what_differs_is_sent() {
 }
 
 #[test]
+fn rule_4_after_a_refusal_that_a_slice_had_no_time_to_look_into_only_what_differs_is_sent() {
+    let setup = Setup { devices: 2, call_takes: 7, ..Setup::default() };
+    holds(setup, &[Refuse(true), sync(), Change(0, Tag, 4), Enrol]);
+}
+
+#[test]
+fn rule_13_what_was_deleted_is_made_anew_in_one_batch_with_what_is_new() {
+    let setup = Setup { devices: 2, ..Setup::default() };
+    holds(setup, &[sync(), Enrol, Delete(0), full()]);
+}
+
+#[test]
 fn rule_10_how_long_a_device_is_absent_counts_from_the_read_that_missed_it() {
     let policy = Policy::Mark { unmark_value: false };
     let setup = Setup { devices: 2, policy, min_absence: 2, ..Setup::default() };

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use pandaport_store::devices::DeviceState;
+
 use super::fleet::{CREATE_ONLY, Cells, DEVICE_ID, FILL_ONLY, same};
 use super::ledger::{Kind, Row};
 use super::oracle::{Oracle, QUARANTINE, Seen};
@@ -87,7 +89,9 @@ fn device_of<'a>(seen: &'a Seen<'_>, row: &'a Row) -> Option<&'a str> {
 /// Where nothing goes wrong and nothing is refused, rows go five in a call.
 fn full_batches(seen: &Seen<'_>) -> Result<(), String> {
     let rows = &seen.ledger.rows;
-    if !seen.calm || rows.iter().any(|it| !it.applied) {
+    // A device whose create is in flight is waited for, and so is one that has its identifier now.
+    let waits = seen.before.values().any(|it| it.state == DeviceState::InFlight);
+    if !seen.calm || waits || rows.iter().any(|it| !it.applied) {
         return Ok(());
     }
     let of = |kind: Kind, removal: bool| {

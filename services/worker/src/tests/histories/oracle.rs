@@ -126,7 +126,7 @@ impl Oracle {
             minimal::check(self, seen).map_err(tell)?;
             devices::check(self, seen).map_err(tell)?;
             self.removals.check(seen).map_err(tell)?;
-            self.quiet = !seen.frees_identifiers();
+            self.quiet = !seen.frees_identifiers() && !seen.leaves_marks_to_make();
         }
         self.removals.note(seen);
         self.note_refusals(seen);
@@ -168,7 +168,8 @@ impl Oracle {
             return Err(format!("a dry run changed what is held: {:?}, before {:?}", seen.held, seen.held_before));
         }
         let sees_all = !seen.ledger.written_at.keys().any(|id| seen.is_fresh(id));
-        let doubtless = seen.ledger.unsure.is_empty() && seen.steady && sees_all;
+        let is_whole = seen.sync.state != SyncState::Cancelled;
+        let doubtless = seen.ledger.unsure.is_empty() && seen.steady && sees_all && is_whole;
         self.dry_run = doubtless.then(|| Plan::of(seen));
         Ok(())
     }
@@ -381,6 +382,15 @@ impl Seen<'_> {
             ["IDENTIFIER_TAKEN", "IDENTIFIER_AMBIGUOUS", "IDENTIFIER_NEAR_MATCH"].contains(&reason)
         };
         self.ledger.rows.iter().any(frees) && self.outcomes.iter().any(waits)
+    }
+
+    /// Rule 10: the policy comes after the import. What is removed is weighed before anything is sent, so that a record made
+    /// in this very sync is marked by the next.
+    fn leaves_marks_to_make(&self) -> bool {
+        let made = |it: &Device| {
+            self.outcomes.iter().any(|told| told.device_id == it.id() && told.outcome == RecordOutcome::Created)
+        };
+        matches!(self.setup.policy, Policy::Mark { .. }) && self.present().any(|it| it.removed && made(it))
     }
 
     /// Rows that a sync with nothing to do would not send. What is quarantined may be tried again, and refused again; and
