@@ -259,3 +259,36 @@ async fn a_filter_by_platform_imports_what_passes_and_tells_of_the_rest() {
     assert_eq!(message, left_out[0].message);
     sandbox.assert_no_violations().await;
 }
+
+#[tokio::test]
+async fn rule_12_a_mac_that_replaces_one_that_is_left_out_as_removed_is_explained_as_the_next_sync_does_it() {
+    let scene = Scene::of(4).await;
+    let (caller, sandbox) = (&scene.caller, &scene.sandbox);
+    for device in sandbox.devices().await {
+        sandbox.edit_device(&text(&device, "device_id"), json!({"is_removed": false})).await;
+    }
+    let connection_id = journey::connect(caller, sandbox).await;
+    let mut mapping = journey::mapping_of_all(caller, sandbox, &connection_id, "ITAM", "serial_number").await;
+    mapping.filter = Some(Filter { exclude_removed: true, ..Filter::default() });
+    let created = journey::create(caller, &connection_id, mapping).await;
+    let mapping_id = created.mapping.unwrap().mapping_id;
+    let sync = caller.ended(&created.sync.unwrap().sync_id, journey::PATIENCE).await;
+    assert_succeeded(&sync);
+    let old = sandbox.devices().await[1].clone();
+    let record = sandbox.record("Serial Number", &text(&old, "serial_number")).await;
+    sandbox.edit_device(&text(&old, "device_id"), json!({"is_removed": true})).await;
+    assert_succeeded(&scene.sync(&mapping_id).await);
+    let new = sandbox.add_device(json!({"serial_number": old["serial_number"], "is_removed": false})).await;
+
+    let import = Import { connection_id, mapping_id: mapping_id.clone(), sync };
+    let explain = Explaining { scene: &scene, import: &import };
+    let (action, reason, message) = explain.next(&new).await;
+    assert_eq!((action, reason.as_str()), (NextAction::Update, ""), "{message}");
+
+    let sync = scene.sync(&mapping_id).await;
+    assert_succeeded(&sync);
+    let counts = sync.counts.unwrap();
+    assert_eq!((counts.updated, counts.created, counts.skipped), (1, 0, 1), "{counts:?}");
+    let now = sandbox.record("Serial Number", &text(&old, "serial_number")).await;
+    assert_eq!((&now.id, now.values["Device ID"].as_str()), (&record.id, Some(new.as_str())));
+}

@@ -131,13 +131,15 @@ pub struct Other {
     pub last_check_in: Option<Micros>,
     /// When the first complete read was over that it was absent from; unset while it is there.
     pub absent_since: Option<Micros>,
+    /// Its link's flags.
+    pub flags: i64,
 }
 
 macro_rules! others {
     ($($condition:expr),+) => {
         concat!(
-            "SELECT v.device_id, v.serial_number, v.identifier, v.record_id, l.last_enrollment, l.last_check_in, l.absent_since \
-             FROM link_values v JOIN links l ON l.mapping_id = v.mapping_id AND l.device_id = v.device_id \
+            "SELECT v.device_id, v.serial_number, v.identifier, v.record_id, l.last_enrollment, l.last_check_in, l.absent_since, \
+             CAST(l.flags AS BIGINT) AS flags FROM link_values v JOIN links l ON l.mapping_id = v.mapping_id AND l.device_id = v.device_id \
              WHERE v.mapping_id = $1 AND v.device_id <> $2 AND ",
             $($condition,)+
             " ORDER BY v.device_id"

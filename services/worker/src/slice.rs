@@ -101,8 +101,10 @@ async fn phases(run: &mut Run) -> Result<(), Halt> {
         decide::run(run).await?;
         brake::run(run).await?;
         let mut left = run.store.step_counts(&run.slice).await?;
-        // What the brake let through is decided on before anything is sent: rows go in full batches.
-        if !stands_at(&left, Step::LookUp) && !stands_at(&left, Step::Decide) {
+        // What the brake let through is decided on before anything is sent: rows go in full batches. Where that does not get
+        // on, what can be sent is not kept waiting (rule 5).
+        let undecided = stands_at(&left, Step::LookUp) || stands_at(&left, Step::Decide);
+        if !undecided || same > 0 {
             apply::run(run).await?;
             left = run.store.step_counts(&run.slice).await?;
         }

@@ -181,7 +181,7 @@ impl Store {
         let cancel = fenced(&mut tx, slice.guard, progress).await?;
         for sql in [
             concat!(
-                "UPDATE links SET flags = (flags & 48) WHERE mapping_id = $2 AND device_id IN (",
+                "UPDATE links SET flags = (flags & 1072) WHERE mapping_id = $2 AND device_id IN (",
                 free_deleted!(),
                 ")"
             ),

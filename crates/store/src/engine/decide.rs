@@ -88,7 +88,7 @@ impl Store {
             "SELECT r.device_id, r.identifier, r.identifier_key, r.serial_number, r.fingerprint, r.last_enrollment,
                     r.last_check_in, r.wanted, r.found, l.passenger_time, v.record_id,
                     CASE WHEN d.device_id IS NULL THEN COALESCE(l.flags, 0)
-                         ELSE (COALESCE(l.flags, 0) & ~48) | d.flags END AS flags,
+                         ELSE (COALESCE(l.flags, 0) & ~1072) | d.flags END AS flags,
                     v.cells, v.revision, v.forms, v.confirmed_time
              FROM sync_records r
              LEFT JOIN links l ON l.mapping_id = r.mapping_id AND l.device_id = r.device_id
@@ -109,26 +109,20 @@ impl Store {
         Ok(held.into_iter().map(|it| it.0).collect())
     }
 
-    /// Whose links hold these records. `out_as_removed` is what READ tells of a device that the filter leaves out for being
-    /// listed as removed.
+    /// Whose links hold these records.
     ///
     /// # Errors
     /// [`crate::StoreError::Unavailable`].
-    pub async fn holders(&self, slice: &Slice, record_ids: &[&str], out_as_removed: &str) -> Result<Vec<Holder>> {
-        self.links_with(slice, record_ids, out_as_removed, HOLDERS_BY_RECORD).await
+    pub async fn holders(&self, slice: &Slice, record_ids: &[&str]) -> Result<Vec<Holder>> {
+        self.links_with(slice, record_ids, HOLDERS_BY_RECORD).await
     }
 
     /// The same for links, with a record, of devices with these serial numbers.
     ///
     /// # Errors
     /// [`crate::StoreError::Unavailable`].
-    pub async fn holders_of_serials(
-        &self,
-        slice: &Slice,
-        serials: &[&str],
-        out_as_removed: &str,
-    ) -> Result<Vec<Holder>> {
-        self.links_with(slice, serials, out_as_removed, HOLDERS_BY_SERIAL).await
+    pub async fn holders_of_serials(&self, slice: &Slice, serials: &[&str]) -> Result<Vec<Holder>> {
+        self.links_with(slice, serials, HOLDERS_BY_SERIAL).await
     }
 
     /// Of these records, those that this sync has found to be deleted, however late search may be to notice.
@@ -163,19 +157,12 @@ impl Store {
         Ok(removed.into_iter().map(|it| it.0).collect())
     }
 
-    async fn links_with(
-        &self,
-        slice: &Slice,
-        ids: &[&str],
-        out_as_removed: &str,
-        sql: &'static str,
-    ) -> Result<Vec<Holder>> {
+    async fn links_with(&self, slice: &Slice, ids: &[&str], sql: &'static str) -> Result<Vec<Holder>> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
         Ok(on_read!(self, pool => sqlx::query_as(self.sql(sql))
-            .bind(slice.guard.sync_id).bind(slice.row.mapping_id).bind(id_list(ids))
-            .bind(out_as_removed).fetch_all(pool).await)?)
+            .bind(slice.guard.sync_id).bind(slice.row.mapping_id).bind(id_list(ids)).fetch_all(pool).await)?)
     }
 }
 
@@ -188,9 +175,9 @@ macro_rules! holders {
                     EXISTS (SELECT 1 FROM sync_records r WHERE r.sync_id = $1 AND r.device_id = v.device_id
                             AND r.outcome = 'REJECTED'
                             AND r.reason IN ('IDENTIFIER_DUPLICATE', 'IDENTIFIER_NEAR_MATCH')) AS rejected,
-                    (((l.flags & 32) <> 0 AND COALESCE(v.message, '') = $4)
-                     OR EXISTS (SELECT 1 FROM sync_records r WHERE r.sync_id = $1 AND r.device_id = v.device_id
-                                AND r.outcome = 'SKIPPED' AND r.message = $4)) AS out_as_removed,
+                    (COALESCE((SELECT d.flags FROM dry_run_seen d
+                               WHERE d.sync_id = $1 AND d.device_id = v.device_id), l.flags) & 1024) <> 0
+                        AS out_as_removed,
                     (SELECT m.to_device_id FROM dry_run_moves m
                      WHERE m.sync_id = $1 AND m.device_id = v.device_id) AS moved_to
              FROM link_values v JOIN links l ON l.mapping_id = v.mapping_id AND l.device_id = v.device_id

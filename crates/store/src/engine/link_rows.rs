@@ -1,6 +1,6 @@
 //! The statements on one link: its narrow row in `links`, its wide row in `link_values`.
 //!
-//! Of its flags, 16 and 32 (`flag::OF_READ`) are READ's, and kept as they are. What the removal policy did (64 marked,
+//! Of its flags, 16, 32 and 1024 (`flag::OF_READ`) are READ's, and kept as they are. What the removal policy did (64 marked,
 //! 256 left) stays while the device counts as gone though it is there; else the write undoes it (rule 10).
 
 use uuid::Uuid;
@@ -32,7 +32,7 @@ pub(super) async fn put(tx: &mut Tx, slice: &Slice, link: &LinkPut) -> Result<()
              last_check_in = excluded.last_check_in, seen_sync = COALESCE(excluded.seen_sync, links.seen_sync),
              seen_time = COALESCE(excluded.seen_time, links.seen_time),
              passenger_time = COALESCE(excluded.passenger_time, links.passenger_time),
-             flags = ((links.flags & 48) | CASE WHEN (links.flags & 48) <> 0 THEN links.flags & 320 ELSE 0 END
+             flags = ((links.flags & 1072) | CASE WHEN (links.flags & 1072) <> 0 THEN links.flags & 320 ELSE 0 END
                       | excluded.flags)")
         .bind(mapping).bind(&link.device_id).bind(&slice.row.tenant).bind(id).bind(&link.fingerprint)
         .bind(link.last_enrollment).bind(link.last_check_in).bind(seen_sync).bind(seen_time)
@@ -65,7 +65,7 @@ pub(super) async fn keep(tx: &mut Tx, slice: &Slice, device: &str, it: &Keep<'_>
     let Some(id) = link_id(tx, mapping, device).await? else { return Ok(()) };
     on_tx!(&mut *tx, conn => sqlx::query(
         "UPDATE links SET fingerprint = $3, passenger_time = COALESCE($4, passenger_time),
-                flags = ((flags & 49) | CASE WHEN (flags & 48) <> 0 THEN flags & 320 ELSE 0 END)
+                flags = ((flags & 1073) | CASE WHEN (flags & 1072) <> 0 THEN flags & 320 ELSE 0 END)
          WHERE mapping_id = $1 AND device_id = $2")
         .bind(mapping).bind(device).bind(it.fingerprint.to_vec()).bind(it.passenger_time)
         .execute(conn).await.map(|_| ()))?;
@@ -81,12 +81,12 @@ pub(super) async fn move_to(tx: &mut Tx, slice: &Slice, from: &str, to: &str) ->
     let mapping = slice.row.mapping_id;
     // How a device stands in Kandji is its own, and does not come with the link.
     let standing: Option<(i64,)> = on_tx!(&mut *tx, conn => sqlx::query_as(
-        "SELECT CAST(flags & 48 AS BIGINT) FROM links WHERE mapping_id = $1 AND device_id = $2")
+        "SELECT CAST(flags & 1072 AS BIGINT) FROM links WHERE mapping_id = $1 AND device_id = $2")
         .bind(mapping).bind(to).fetch_optional(conn).await)?;
     drop_link(tx, mapping, to).await?;
     on_tx!(&mut *tx, conn => sqlx::query(
         "UPDATE links SET device_id = $3, seen_sync = $4, seen_time = $5, absent_since = NULL,
-                flags = ((flags & ~48) | $6)
+                flags = ((flags & ~1072) | $6)
          WHERE mapping_id = $1 AND device_id = $2")
         .bind(mapping).bind(from).bind(to).bind(slice.guard.sync_id).bind(slice.row.start_time)
         .bind(standing.map_or(0, |it| it.0)).execute(conn).await.map(|_| ()))?;
@@ -107,7 +107,7 @@ pub(super) async fn drop_link(tx: &mut Tx, mapping: MappingId, device: &str) -> 
 }
 
 pub(super) async fn clear_record(tx: &mut Tx, mapping: MappingId, device: &str) -> Result<()> {
-    on_tx!(&mut *tx, conn => sqlx::query("UPDATE links SET flags = (flags & 48) WHERE mapping_id = $1 AND device_id = $2")
+    on_tx!(&mut *tx, conn => sqlx::query("UPDATE links SET flags = (flags & 1072) WHERE mapping_id = $1 AND device_id = $2")
         .bind(mapping).bind(device).execute(conn).await.map(|_| ()))?;
     on_tx!(tx, conn => sqlx::query(
         "UPDATE link_values SET record_id = NULL, cells = '[]', forms = '{}', created_by_us = FALSE

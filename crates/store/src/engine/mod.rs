@@ -62,6 +62,10 @@ pub mod flag {
     /// A mark was sent and is not confirmed: it may stand in the record (rule 10).
     pub const MARKING: i64 = 512;
 
-    /// What READ keeps current, and nobody else touches.
-    pub const OF_READ: i64 = REMOVED | FILTERED;
+    /// The filter leaves the device out for being listed as removed, and for nothing else: another device id of the same
+    /// machine may have its record (rule 12).
+    pub const OUT_AS_REMOVED: i64 = 1024;
+
+    /// What READ keeps current, and nobody else touches. In SQL: 1072.
+    pub const OF_READ: i64 = REMOVED | FILTERED | OUT_AS_REMOVED;
 }

@@ -78,7 +78,7 @@ impl ControlPlane {
         Ok(Ok(Evidence { projector, wanted, link, found, more, looked_up, passenger_due, rivals }))
     }
 
-    /// The link of a device with the same serial number that is gone: re-enrolment (rule 12).
+    /// The link of a device with the same serial number that is gone, or left out as removed: re-enrolment (rule 12).
     async fn gone_with_serial(
         &self,
         mapping_id: MappingId,
@@ -88,12 +88,16 @@ impl ControlPlane {
         let Some(serial) = device.serial_number.value() else { return Ok(None) };
         let order: Vec<&str> = spec.column_order().collect();
         let of_serial = self.details(mapping_id, &order, By::SerialNumber(serial), false).await?;
-        let gone =
-            of_serial.iter().find(|it| it.device.absent_since.is_some() && it.device.device_id != device.device_id);
+        let gone = of_serial
+            .iter()
+            .map(|it| (it, &it.device))
+            .find(|(_, it)| may_be_taken_over(it.absent_since, it.flags) && it.device_id != device.device_id);
+        let gone = gone.map(|it| it.0);
         Ok(gone.map(Link::taken_over).transpose()?.flatten())
     }
 
-    /// Notes which of the found records other present devices hold. One that a device which is gone holds passes over.
+    /// Notes which of the found records other present devices hold. One that a device which is gone, or left out as removed,
+    /// holds passes over.
     async fn holders(
         &self,
         mapping_id: MappingId,
@@ -110,7 +114,7 @@ impl ControlPlane {
             else {
                 continue;
             };
-            if holder.absent_since.is_none() {
+            if !may_be_taken_over(holder.absent_since, holder.flags) {
                 record.held_by = Some(holder.device_id.clone());
             } else if link.is_none() && has_identifier(projector.cells(), wanted, record) {
                 let order: Vec<&str> = projector.cells().iter().map(|cell| cell.column_id.as_str()).collect();
@@ -120,6 +124,11 @@ impl ControlPlane {
         }
         Ok(link)
     }
+}
+
+/// Whether a link passes to another device, as far as the last sync has seen its own (rule 12).
+fn may_be_taken_over(absent_since: Option<Micros>, flags: i64) -> bool {
+    absent_since.is_some() || flags & flag::OUT_AS_REMOVED != 0
 }
 
 fn has_identifier(cells: &[CellSpec], wanted: &Projection, record: &FoundRecord) -> bool {

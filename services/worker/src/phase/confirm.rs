@@ -9,7 +9,7 @@ use pandaport_store::engine::{CountDeltas, Item, LinkPut, Op, ReadyRow, Rejectio
 use pandaport_store::held::HeldKind;
 
 use super::batch::{Outgoing, Sent, intent};
-use super::evidence::record_or_why_not;
+use super::evidence::{and_unread, record_or_why_not};
 use super::removal::STILL_MARKED;
 use super::schema;
 use crate::halt::{Api, Halt};
@@ -228,8 +228,7 @@ impl<'a> Confirming<'a> {
                     }
                     Ok(Err(said)) => {
                         self.ops.extend(not_applied(row, plan));
-                        let message = format!("{message}; and record {record_id} can't be read: {said}");
-                        self.refused(row, plan, false, message).await;
+                        self.refused(row, plan, false, and_unread(&message, &record_id, &said)).await;
                     }
                     Ok(Ok(None)) => {
                         self.counts.drifted += 1;
@@ -240,12 +239,7 @@ impl<'a> Confirming<'a> {
                     Err(Halt::Outage { message: said, .. })
                         if row.attempts >= MOST_ATTEMPTS && self.run.has_answered() =>
                     {
-                        self.reject(
-                            row,
-                            plan,
-                            false,
-                            format!("{message}; and record {record_id} can't be read: {said}"),
-                        );
+                        self.reject(row, plan, false, and_unread(&message, &record_id, &said));
                     }
                     // Refused is refused, though what becomes of the row is not known yet: it goes again as if not sent.
                     Err(halt) => {

@@ -92,6 +92,11 @@ pub(super) async fn ask_again<T>(
     }
 }
 
+/// A refusal, with why the record that it was about could not be looked at.
+pub(super) fn and_unread(refusal: &str, record_id: &str, said: &str) -> String {
+    format!("{refusal}; and record {record_id} can't be read: {said}")
+}
+
 /// Whether an answer came that is none.
 pub(super) fn is_broken(error: &SendError) -> bool {
     use ErrorKind::{BodyTooLarge, NotJson, ServerError, Unreadable};

@@ -8,7 +8,7 @@ use pandaport_store::held::HeldKind;
 use serde_json::Value;
 
 use super::confirm::{MOST_ATTEMPTS, is_refusal};
-use super::evidence::record_or_why_not;
+use super::evidence::{and_unread, record_or_why_not};
 use super::schema;
 use crate::halt::{Api, Halt};
 use crate::plan::{change, json};
@@ -103,8 +103,10 @@ impl<'a> Removed<'a> {
             RowResult::Refused { message } => match record_or_why_not(self.run, &row.record_id).await {
                 Ok(there @ (Ok(Some(_)) | Err(_))) => {
                     self.not_applied(row);
-                    let said = there.err().map(|said| format!("; and record {} can't be read: {said}", row.record_id));
-                    let message = format!("{message}{}", said.unwrap_or_default());
+                    let message = match there {
+                        Ok(_) => message,
+                        Err(said) => and_unread(&message, &row.record_id, &said),
+                    };
                     match schema::refused(self.run).await {
                         Ok(()) => self.refused(row, message),
                         Err(halt) => {
@@ -115,7 +117,7 @@ impl<'a> Removed<'a> {
                 }
                 Ok(Ok(None)) => self.gone(row),
                 Err(Halt::Outage { message: said, .. }) if self.is_hopeless(row) => {
-                    self.refused(row, format!("{message}; and record {} can't be read: {said}", row.record_id));
+                    self.refused(row, and_unread(&message, &row.record_id, &said));
                 }
                 Err(halt) => {
                     self.not_applied(row);

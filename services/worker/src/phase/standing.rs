@@ -1,6 +1,6 @@
 //! How a device stands beside its values, and what follows for READ (rules 8, 10).
 
-use pandaport_import::{NotImported, OnFiltered, RemovalAction, Source, is_removed};
+use pandaport_import::{LeftOut, NotImported, OnFiltered, RemovalAction, Source, is_removed};
 use pandaport_store::engine::flag;
 
 /// Those of [`flag::OF_READ`] that hold for a device as Kandji lists it. One that the filter leaves out, and that is then
@@ -11,8 +11,10 @@ pub(super) fn standing<S: Source + ?Sized>(
     on_filtered: OnFiltered,
 ) -> i64 {
     let filtered = matches!(not_imported, Some(NotImported::Filtered(_)));
+    let out_as_removed = matches!(not_imported, Some(NotImported::Filtered(LeftOut::Removed)));
     let removed = is_removed(device) && !(filtered && on_filtered == OnFiltered::Leave);
-    (if filtered { flag::FILTERED } else { 0 }) | (if removed { flag::REMOVED } else { 0 })
+    let flags = [(filtered, flag::FILTERED), (removed, flag::REMOVED), (out_as_removed, flag::OUT_AS_REMOVED)];
+    flags.iter().filter(|(holds, _)| *holds).fold(0, |all, (_, flag)| all | flag)
 }
 
 /// Whether a device must be decided on though its values are what they were. `flags` are those of its link, as the last
