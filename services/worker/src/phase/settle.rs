@@ -139,12 +139,13 @@ impl Settling<'_> {
         })
     }
 
-    /// It was applied. Where the record does not show the values that were sent (another form, or somebody was faster),
-    /// the link is dirty: they are sent again.
+    /// It was applied. Where that was not confirmed, and the record does not show the values that were sent (another form, or
+    /// somebody was faster), the link is dirty: they are sent again. One that was confirmed, and shows others, was edited
+    /// since: that is for a FULL sync to find (rule 13).
     fn applied(&mut self, intent: &IntentRow, mut payload: IntentPayload, record_id: String, same: bool) {
         // Only what shows our values, or was confirmed, is surely ours: the removal policy may delete that (rule 10).
         let created = same || intent.applied;
-        if !same {
+        if !created {
             payload.plan.baseline = payload.plan.unconfirmed.clone();
         }
         let of = LinkOf {
@@ -155,7 +156,7 @@ impl Settling<'_> {
             seen: intent.step.is_some(),
         };
         let mut link = confirmed_link(self.run, &payload, of, record_id.clone());
-        link.dirty = !same;
+        link.dirty = !created;
         self.ops.push(Op::PutLink(Box::new(link)));
         self.ops.push(Op::DropIntent { device_id: intent.device_id.clone() });
         if self.is_this_syncs(intent) {

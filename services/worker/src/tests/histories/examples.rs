@@ -74,6 +74,12 @@ fn rule_4_after_a_refusal_that_a_slice_had_no_time_to_look_into_only_what_differ
 }
 
 #[test]
+fn rule_4_of_a_record_that_was_edited_before_its_id_was_known_only_what_differs_is_sent() {
+    let setup = Setup { devices: 1, names_records: false, ..Setup::default() };
+    holds(setup, &[Sync(S { meanwhile: vec![Edit(0, Model, 2)], ..S::default() }), full()]);
+}
+
+#[test]
 fn rule_13_what_was_deleted_is_made_anew_in_one_batch_with_what_is_new() {
     let setup = Setup { devices: 2, ..Setup::default() };
     holds(setup, &[sync(), Enrol, Delete(0), full()]);

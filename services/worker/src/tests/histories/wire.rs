@@ -12,10 +12,12 @@ use axum::body::Bytes;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
+use axum::serve::ListenerExt as _;
 use futures::FutureExt as _;
 use jiff::Timestamp;
 use pandaport_sandbox::Ready;
 use serde_json::Value;
+use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 use super::history::Trouble;
@@ -130,6 +132,12 @@ impl Wire {
             urls.push(format!("http://{}", listener.local_addr().unwrap()));
             let router = Router::new().fallback(handle).with_state(Side { shared: shared.clone(), kandji });
             let service = router.into_make_service_with_connect_info::<SocketAddr>();
+            let state = shared.clone();
+            let listener = listener.tap_io(move |stream: &mut TcpStream| {
+                let mut state = state.state.lock().unwrap();
+                let process = state.process;
+                state.connections.extend(stream.peer_addr().map(|from| (from, process)));
+            });
             serving.push(tokio::spawn(async move { axum::serve(listener, service).await.unwrap() }));
         }
         let asset_panda_url = urls.pop().unwrap();
@@ -169,10 +177,24 @@ impl Wire {
 
     /// Another process takes the place of one that has ended, once the server is done with what that one sent.
     pub(super) async fn begin_process(&self) {
+        if self.traffic().ended {
+            self.accept_all().await;
+        }
         let _turn = self.shared.turn.lock().await;
         let mut state = self.traffic();
         state.process += u32::from(state.ended);
         state.ended = false;
+    }
+
+    /// Connections are accepted in their order: once ours is, all that were there before are, and it is known whose they are.
+    async fn accept_all(&self) {
+        for url in [&self.kandji_url, &self.asset_panda_url] {
+            let ours = TcpStream::connect(url.trim_start_matches("http://")).await.unwrap();
+            let from = ours.local_addr().unwrap();
+            while !self.traffic().connections.contains_key(&from) {
+                tokio::task::yield_now().await;
+            }
+        }
     }
 
     /// What the database asks before each commit: whether it is to be kept.
@@ -254,11 +276,7 @@ impl Side {
     /// What comes back; nothing to a process that has ended.
     async fn call(&self, sent: Sent) -> Option<Response> {
         let shared = &self.shared;
-        let process = {
-            let mut state = shared.state.lock().unwrap();
-            let now = state.process;
-            *state.connections.entry(sent.from).or_insert(now)
-        };
+        let process = shared.state.lock().unwrap().connections[&sent.from];
         let _turn = shared.turn.lock().await;
         let is_write = !self.kandji && sent.uri.path() == "/collection-records";
         let fate = {
