@@ -12,7 +12,7 @@ use crate::harness::journey::PATIENCE;
 use crate::harness::sandbox::Sandbox;
 use crate::harness::scene::assert_succeeded;
 use crate::harness::trial::{Against, Trial};
-use crate::harness::wait::until_so;
+use crate::harness::wait::{until, until_so};
 
 const DEVICES: u32 = 500;
 
@@ -62,8 +62,14 @@ impl Frozen {
         }
     }
 
-    /// Whether something can be written: a connection that is of no further use.
+    /// Whether something can be written, a connection that is of no further use; and, where others may write all the same,
+    /// whether the worker holds no row.
     async fn database_is_free(&self) -> bool {
+        // Others are in a transaction now and then, but not for long.
+        let held = async || (!self.installation.database_is_held().await).then_some(());
+        if tokio::time::timeout(Duration::from_secs(2), until("no transaction", PATIENCE, held)).await.is_err() {
+            return false;
+        }
         let request = ConfigureConnectionRequest {
             verify: false,
             display_name: "Nobody's".to_owned(),

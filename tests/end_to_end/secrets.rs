@@ -7,6 +7,7 @@ use pandaport_api::v1::{
     ConfigureAlertsRequest, ConfigureConnectionRequest, GetAlertsRequest, GetConnectionRequest, ListConnectionsRequest,
     SyncState, TestAlertsRequest, TestConnectionRequest,
 };
+use pandaport_test_database::is_postgres;
 use serde_json::json;
 
 use crate::alerts::receiver;
@@ -103,7 +104,12 @@ async fn rule_17_no_secret_reaches_a_log_the_database_or_an_answer() {
     until_so("the log to be written", journey::PATIENCE, async || scene.installation.logs().contains("TRACE")).await;
     let mut haystack = Haystack::files(scene.installation.path());
     let of = |end: &str| haystack.0.iter().any(|(name, bytes)| name.ends_with(end) && !bytes.is_empty());
-    assert!(of("pandaport.db") && of(".db-wal") && of("up.log"), "there is something to look through");
+    let database = is_postgres() || (of("pandaport.db") && of(".db-wal"));
+    assert!(database && of("up.log"), "there is something to look through");
+    let (token, key) = (&*scene.sandbox.ready.kandji_token, &*scene.sandbox.ready.access_key_secret);
+    for secret in [token, key, alert_secret, wrong_token, wrong_secret] {
+        assert!(!scene.installation.database_contains(secret).await, "a secret stands in the database");
+    }
     haystack.0.push(("an answer".to_owned(), answers.into_bytes()));
     let ready = &scene.sandbox.ready;
     haystack.assert_free_of("the Kandji token", &ready.kandji_token);

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use pandaport_test_database::is_postgres;
 use serde_json::json;
 
 use crate::harness::caller::counts;
@@ -81,5 +82,6 @@ async fn a_second_up_on_the_same_database_is_refused() {
     let mut second = crate::harness::process::Process::start("second", command, scene.installation.path());
     let ended = second.end(PATIENCE).await;
     assert_eq!(ended.code(), Some(1), "{ended}");
-    assert!(second.log().contains("pandaport.db"), "{}", second.log());
+    let database = if is_postgres() { "pandaport_test_" } else { "pandaport.db" };
+    assert!(second.log().contains(database), "{}", second.log());
 }

@@ -78,8 +78,8 @@ async fn send_all(store: &Store, sender: &Sender, lease: &Lease, now: Micros, st
 
 async fn delivered(store: &Store, lease: &Lease, alert: &Waiting, now: Micros) -> Result<()> {
     let mut tx = store.begin_write().await?;
-    alerts::delivered(&mut tx, &lease.tenant, alert.alert_id, now).await?;
     alert_targets::tried(&mut tx, &lease.tenant, None, now).await?;
+    alerts::delivered(&mut tx, &lease.tenant, alert.alert_id, now).await?;
     tx.commit().await?;
     tracing::info!(alert_id = %alert.alert_id, tenant = %lease.tenant, "alert delivered");
     Ok(())
@@ -90,11 +90,11 @@ async fn failed(store: &Store, lease: &Lease, alert: &Waiting, error: Undelivere
     let attempts = alert.attempts + 1;
     let next = next_try(attempts, error.retry_after, alert.create_time, now);
     let mut tx = store.begin_write().await?;
+    alert_targets::tried(&mut tx, &lease.tenant, Some(&error.message), now).await?;
     alerts::failed(&mut tx, &lease.tenant, alert.alert_id, &error.message, next, now).await?;
     if let Some(next) = next.filter(|_| !error.is_of_this_alert()) {
         alerts::put_off(&mut tx, &lease.tenant, next).await?;
     }
-    alert_targets::tried(&mut tx, &lease.tenant, Some(&error.message), now).await?;
     tx.commit().await?;
     let (alert_id, tenant, reason, message) = (alert.alert_id, &lease.tenant, error.reason, &error.message);
     match next {

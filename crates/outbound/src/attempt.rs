@@ -33,6 +33,7 @@ pub(crate) async fn attempt(
         let body = whole_body(&mut response, settings.max_body_bytes)
             .await
             .map_err(|error| SendError { status: Some(status), ..error })?;
+        let body = text::without_nul(body);
         return Ok(Answer { status, headers, body, target: target.clone(), redactor: redactor.clone() });
     }
 

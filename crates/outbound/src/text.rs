@@ -1,10 +1,46 @@
-//! What an error body says, whichever of its many shapes it has.
+//! Bodies as texts: without the one character that no text has, and, of errors, what they say in whichever of their many
+//! shapes.
 
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use memchr::memmem;
 use serde_json::Value;
 
 const LONGEST_EXCERPT: usize = 200;
 const LONGEST_MESSAGE: usize = 500;
 const MOST_PARTS: usize = 5;
+
+/// U+0000 as JSON writes it. (As it is, it stands in no JSON.)
+const NUL: &[u8] = b"\\u0000";
+
+/// A JSON body without the character U+0000. It means nothing in a text, and is seen nowhere: some tool has filled up a field
+/// with it, or ended a text by it. PostgreSQL takes no text with it, and to a person "Mac" with one and without are the same:
+/// so nothing behind this ever sees one, whatever the database.
+pub(crate) fn without_nul(body: Bytes) -> Bytes {
+    match strip_nul(&body) {
+        Cow::Borrowed(_) => body,
+        Cow::Owned(stripped) => stripped.into(),
+    }
+}
+
+fn strip_nul(body: &[u8]) -> Cow<'_, [u8]> {
+    let mut stripped = Vec::new();
+    let mut kept = 0;
+    for at in memmem::find_iter(body, NUL) {
+        // Behind an odd number of backslashes it is the text "\u0000", written out by somebody.
+        let backslashes = body[..at].iter().rev().take_while(|byte| **byte == b'\\').count();
+        if backslashes.is_multiple_of(2) {
+            stripped.extend_from_slice(&body[kept..at]);
+            kept = at + NUL.len();
+        }
+    }
+    if kept == 0 {
+        return Cow::Borrowed(body);
+    }
+    stripped.extend_from_slice(&body[kept..]);
+    Cow::Owned(stripped)
+}
 
 /// The text in `detail`, `message`, `error` or `errors`, a bare string, a list, `{"field": ["msg"]}`, or the first 200
 /// characters of anything else.
@@ -86,6 +122,17 @@ mod tests {
     #[case::html("<html>\n <h1>502 Bad\u{7}Gateway</h1>", "<html> <h1>502 Bad Gateway</h1>")]
     fn every_shape(#[case] body: &str, #[case] expected: &str) {
         assert_eq!(said(body.as_bytes()), expected);
+    }
+
+    #[rstest]
+    #[case::none(r#"{"a":"b"}"#, r#"{"a":"b"}"#)]
+    #[case::in_the_middle(r#"{"a":"b\u0000c"}"#, r#"{"a":"bc"}"#)]
+    #[case::several(r#"["\u0000\u0000a\u0000","\u0000"]"#, r#"["a",""]"#)]
+    #[case::written_out(r#"["a\\u0000"]"#, r#"["a\\u0000"]"#)]
+    #[case::behind_a_backslash(r#"["a\\\u0000"]"#, r#"["a\\"]"#)]
+    #[case::another_character(r#"["\u00001","\u0001"]"#, r#"["1","\u0001"]"#)]
+    fn no_text_holds_the_character_nul(#[case] body: &'static str, #[case] expected: &str) {
+        assert_eq!(without_nul(Bytes::from_static(body.as_bytes())), expected);
     }
 
     #[test]

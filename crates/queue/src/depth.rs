@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pandaport_store::{Micros, Pool, Store, StoreError};
+use pandaport_store::{Micros, Store, on_read};
 use riverqueue::JobArgs as _;
 
 use crate::Result;
@@ -21,29 +21,18 @@ pub struct Depth {
 
 /// Reads the queue's depth.
 pub(crate) async fn read(store: &Store, now: Micros) -> Result<Depth> {
-    let Pool::Sqlite { read, .. } = store.pool() else {
-        return Err(StoreError::Unsupported("PostgreSQL is not supported by this version yet".into()).into());
-    };
-    // River keeps UTC times as text, which sorts as time does.
-    let (waiting, running, oldest): (i64, i64, Option<f64>) = sqlx::query_as(
-        "SELECT COALESCE(SUM(state = 'available'), 0), COALESCE(SUM(state = 'running'), 0), \
-           MIN(unixepoch(scheduled_at, 'subsec')) FILTER (WHERE state = 'available') \
+    let sql = store.sql(
+        "SELECT COUNT(*) FILTER (WHERE state = 'available'), COUNT(*) FILTER (WHERE state = 'running'), \
+           MIN(MICROS(scheduled_at)) FILTER (WHERE state = 'available') \
          FROM river_job WHERE kind = $1 AND state IN ('available', 'running') \
-           AND (state = 'running' OR unixepoch(scheduled_at, 'subsec') <= $2)",
-    )
-    .bind(SyncJob::KIND)
-    .bind(seconds(now))
-    .fetch_one(read)
-    .await?;
-    let age = oldest.map_or(0.0, |oldest| (seconds(now) - oldest).max(0.0));
+           AND (state = 'running' OR MICROS(scheduled_at) <= $2)",
+    );
+    let (waiting, running, oldest): (i64, i64, Option<Micros>) = on_read!(store, pool => {
+        sqlx::query_as(sql).bind(SyncJob::KIND).bind(now).fetch_one(pool).await
+    })?;
     Ok(Depth {
         waiting: u64::try_from(waiting).unwrap_or(0),
         running: u64::try_from(running).unwrap_or(0),
-        age: Duration::from_secs_f64(age),
+        age: oldest.map_or(Duration::ZERO, |oldest| now.since(oldest)),
     })
-}
-
-#[allow(clippy::cast_precision_loss)] // Microseconds since 1970 fit a double until the year 2255.
-fn seconds(time: Micros) -> f64 {
-    time.0 as f64 / 1e6
 }

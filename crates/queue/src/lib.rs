@@ -7,7 +7,7 @@
 //!
 //! # River's habits, and what is done about them
 //!
-//! All found by running it (0.5.0), most on SQLite:
+//! All found by running it (0.5.0), on SQLite and PostgreSQL:
 //!
 //! | habit | here |
 //! |---|---|
@@ -16,6 +16,7 @@
 //! | a leader discards stuck jobs of kinds it does not know | a process that only enqueues never starts a client |
 //! | a stop tells a running job nothing | [`JobContext::stop`]; after the grace the slice is dropped where it stands |
 //! | a put-back job of up to 5 s is fetched by polling, no leader needed; a longer one is woken by the leader's scheduler, which looks 5 s ahead | both start on time, within a poll (100 ms) |
+//! | on PostgreSQL a listener holds a connection for ever, and stands no pooler in transaction mode | nothing listens there: polling finds a fresh job within 100 ms as well |
 //! | a job that just ended is fetched again before its end is written | the next poll finds it |
 //! | a new job with a time is left to the leader's scheduler, also if that time is past | such a time is left out ([`Queue::enqueue`]) |
 //! | times are the wall clock's: one that goes back holds what was put back for as long | the sweep puts a fresh job behind such a sync ([`Queue::enqueue_again`]) |

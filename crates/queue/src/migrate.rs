@@ -1,9 +1,9 @@
-//! The whole schema: the store's tables and River's, on one file.
+//! The whole schema: the store's tables and River's, in one database.
 
 use pandaport_store::{Pool, Store, StoreError};
-use riverqueue::migrate::{MIGRATION_VERSION_LATEST, SqliteMigrator};
+use riverqueue::migrate::{Error, MIGRATION_VERSION_LATEST, PostgresMigrator, SqliteMigrator};
 
-use crate::{QueueError, Result};
+use crate::Result;
 
 /// Brings the store's tables and the queue's to this program's version. Safe to call from several processes at once: one
 /// does it, the others wait and find it done.
@@ -15,7 +15,7 @@ pub async fn migrate(store: &Store) -> Result<()> {
     // Looked at first, so that a database that is too new is left exactly as it is.
     refuse_newer(store).await?;
     store.migrate(&lock).await?;
-    SqliteMigrator::new(sqlite(store)?.clone()).migrate_up().await?;
+    Migrator::of(store).migrate_up().await?;
     Ok(())
 }
 
@@ -26,14 +26,14 @@ pub async fn migrate(store: &Store) -> Result<()> {
 pub async fn check_schema(store: &Store) -> Result<()> {
     store.check_schema().await?;
     refuse_newer(store).await?;
-    if !SqliteMigrator::new(sqlite(store)?.clone()).validate(None).await?.is_valid() {
+    if !Migrator::of(store).is_valid().await? {
         return Err(StoreError::Schema("the queue's tables are missing or old: run `pandaport migrate`".into()).into());
     }
     Ok(())
 }
 
 async fn refuse_newer(store: &Store) -> Result<()> {
-    let versions = SqliteMigrator::new(sqlite(store)?.clone()).existing_versions().await?;
+    let versions = Migrator::of(store).existing_versions().await?;
     match versions.last() {
         Some(there) if *there > MIGRATION_VERSION_LATEST => Err(StoreError::Schema(format!(
             "the queue's tables are at version {there}, this program knows only {MIGRATION_VERSION_LATEST}: \
@@ -44,12 +44,38 @@ async fn refuse_newer(store: &Store) -> Result<()> {
     }
 }
 
-/// The store's one writer: River writes through it too, so that it waits its turn instead of polling for the lock.
-pub(crate) fn sqlite(store: &Store) -> Result<&sqlx::SqlitePool> {
-    match store.pool() {
-        Pool::Sqlite { write, .. } => Ok(write),
-        Pool::Postgres(_) => {
-            Err(QueueError::Store(StoreError::Unsupported("PostgreSQL is not supported by this version yet".into())))
+/// River's migrator of this database.
+enum Migrator {
+    Sqlite(SqliteMigrator),
+    Postgres(PostgresMigrator),
+}
+
+impl Migrator {
+    fn of(store: &Store) -> Self {
+        match store.pool() {
+            Pool::Sqlite { write, .. } => Self::Sqlite(SqliteMigrator::new(write.clone())),
+            Pool::Postgres(pool) => Self::Postgres(PostgresMigrator::new(pool.clone())),
+        }
+    }
+
+    async fn migrate_up(&self) -> std::result::Result<(), Error> {
+        match self {
+            Self::Sqlite(migrator) => migrator.migrate_up().await.map(|_| ()),
+            Self::Postgres(migrator) => migrator.migrate_up().await.map(|_| ()),
+        }
+    }
+
+    async fn existing_versions(&self) -> std::result::Result<Vec<i64>, Error> {
+        match self {
+            Self::Sqlite(migrator) => migrator.existing_versions().await,
+            Self::Postgres(migrator) => migrator.existing_versions().await,
+        }
+    }
+
+    async fn is_valid(&self) -> std::result::Result<bool, Error> {
+        match self {
+            Self::Sqlite(migrator) => migrator.validate(None).await.map(|found| found.is_valid()),
+            Self::Postgres(migrator) => migrator.validate(None).await.map(|found| found.is_valid()),
         }
     }
 }

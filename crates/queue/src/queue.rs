@@ -1,11 +1,11 @@
 //! Putting jobs on the queue, and taking them off.
 
-use pandaport_store::{Micros, Store, StoreError, SyncId, Tx};
-use riverqueue::{Client, InsertOpts, JobArgs as _};
+use pandaport_store::{Micros, Pool, Store, SyncId, Tx, on_tx};
+use riverqueue::{Client, ClientBuilder, InsertOpts, JobArgs as _};
 
+use crate::Result;
 use crate::depth::{self, Depth};
 use crate::job::{Behind, SyncJob, VERSION};
-use crate::{QueueError, Result, migrate};
 
 /// The name of River's queue.
 pub(crate) const NAME: &str = "syncs";
@@ -26,20 +26,20 @@ impl Queue {
     /// The queue in `store`'s database.
     ///
     /// # Errors
-    /// [`StoreError::Unsupported`] for a database without a queue.
+    /// [`crate::QueueError::Queue`] when River refuses how it is set up.
     pub fn new(store: &Store) -> Result<Self> {
-        let client = Client::builder(migrate::sqlite(store)?.clone()).build()?;
-        Ok(Self { client, store: store.clone() })
+        Ok(Self { client: river(store).build()?, store: store.clone() })
     }
 
-    pub(crate) fn store(&self) -> &Store {
-        &self.store
+    /// A client of River's, to be set up for working jobs.
+    pub(crate) fn river(&self) -> ClientBuilder {
+        river(&self.store)
     }
 
     /// Puts a job behind a sync. It is there once the transaction commits.
     ///
     /// # Errors
-    /// [`QueueError::Store`].
+    /// [`crate::QueueError::Store`].
     pub async fn enqueue(&self, tx: &mut Tx, behind: &Behind) -> Result<()> {
         let mut opts = InsertOpts::default()
             .with_queue(NAME)
@@ -67,16 +67,14 @@ impl Queue {
     /// time is not counted on: a clock that went back may have put that off.
     ///
     /// # Errors
-    /// [`QueueError::Store`].
+    /// [`crate::QueueError::Store`].
     pub async fn enqueue_again(&self, tx: &mut Tx, behind: &Behind) -> Result<()> {
-        let waiting: i64 = sqlx::query_scalar(
+        let sql = tx.sql(
             "SELECT COUNT(*) FROM river_job WHERE kind = $1 AND state = 'available' \
-             AND unixepoch(scheduled_at, 'subsec') <= unixepoch('now', 'subsec') AND json_extract(args, '$.sync_id') = $2",
-        )
-        .bind(SyncJob::KIND)
-        .bind(behind.sync_id.to_string())
-        .fetch_one(&mut **sqlite(tx)?)
-        .await?;
+               AND MICROS(scheduled_at) <= MICROS('now') AND (args ->> 'sync_id') = $2",
+        );
+        let waiting: i64 = on_tx!(&mut *tx, conn => sqlx::query_scalar(sql)
+            .bind(SyncJob::KIND).bind(behind.sync_id.to_string()).fetch_one(conn).await)?;
         if waiting == 0 {
             self.enqueue(tx, behind).await?;
         }
@@ -87,16 +85,12 @@ impl Queue {
     /// is over.
     ///
     /// # Errors
-    /// [`QueueError::Store`].
+    /// [`crate::QueueError::Store`].
     pub async fn cancel(&self, tx: &mut Tx, sync_id: SyncId) -> Result<()> {
-        sqlx::query(
+        on_tx!(tx, conn => sqlx::query(
             "DELETE FROM river_job WHERE kind = $1 AND state IN ('available', 'scheduled', 'retryable', 'pending') \
-             AND json_extract(args, '$.sync_id') = $2",
-        )
-        .bind(SyncJob::KIND)
-        .bind(sync_id.to_string())
-        .execute(&mut **sqlite(tx)?)
-        .await?;
+             AND (args ->> 'sync_id') = $2")
+            .bind(SyncJob::KIND).bind(sync_id.to_string()).execute(conn).await.map(|_| ()))?;
         Ok(())
     }
 
@@ -106,33 +100,30 @@ impl Queue {
     /// Only for a program that is alone on its database: `pandaport up` holds a lock beside its file.
     ///
     /// # Errors
-    /// [`QueueError::Store`].
+    /// [`crate::QueueError::Store`].
     pub async fn start_over(&self, tx: &mut Tx) -> Result<()> {
-        let tx = sqlite(tx)?;
-        sqlx::query("DELETE FROM river_leader").execute(&mut **tx).await?;
-        sqlx::query(
-            "DELETE FROM river_job WHERE kind = $1 AND state IN ('available', 'scheduled', 'retryable', 'pending', 'running')",
-        )
-        .bind(SyncJob::KIND)
-        .execute(&mut **tx)
-        .await?;
+        on_tx!(&mut *tx, conn => sqlx::query("DELETE FROM river_leader").execute(conn).await.map(|_| ()))?;
+        on_tx!(tx, conn => sqlx::query(
+            "DELETE FROM river_job WHERE kind = $1 AND state IN ('available', 'scheduled', 'retryable', 'pending', 'running')")
+            .bind(SyncJob::KIND).execute(conn).await.map(|_| ()))?;
         Ok(())
     }
 
     /// How much work waits.
     ///
     /// # Errors
-    /// [`QueueError::Store`].
+    /// [`crate::QueueError::Store`].
     pub async fn depth(&self, now: Micros) -> Result<Depth> {
         depth::read(&self.store, now).await
     }
 }
 
-fn sqlite(tx: &mut Tx) -> Result<&mut sqlx::Transaction<'static, sqlx::Sqlite>> {
-    match tx {
-        Tx::Sqlite(tx) => Ok(tx),
-        Tx::Postgres(_) => {
-            Err(QueueError::Store(StoreError::Unsupported("PostgreSQL is not supported by this version yet".into())))
-        }
+fn river(store: &Store) -> ClientBuilder {
+    match store.pool() {
+        // The store's one writer: River writes through it too, so that it waits its turn instead of polling for the lock.
+        Pool::Sqlite { write, .. } => Client::builder(write.clone()),
+        // Notifications need a connection of their own, for ever, and no pooler in transaction mode between. A job that is
+        // put back is not announced anyway, and looking for one every 100 ms finds a fresh one as well.
+        Pool::Postgres(pool) => Client::builder(pool.clone()).without_notifications(),
     }
 }

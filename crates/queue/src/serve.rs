@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::job::{SyncJob, VERSION};
 use crate::queue::{MAX_ATTEMPTS, NAME, Queue, TRACEPARENT};
-use crate::{QueueError, Result, migrate};
+use crate::{QueueError, Result};
 
 /// How soon an attempt that failed in a way nobody foresaw (a worker died, a slice overran its time) is made again.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
@@ -136,7 +136,8 @@ impl Queue {
             .with_completed_job_retention(Retention::DeleteAfter(FINISHED_KEPT))
             .with_cancelled_job_retention(Retention::DeleteAfter(FINISHED_KEPT))
             .with_discarded_job_retention(Retention::DeleteAfter(FINISHED_KEPT));
-        Ok(Client::builder(migrate::sqlite(self.store())?.clone())
+        Ok(self
+            .river()
             .workers(workers)
             .queue(NAME, QueueConfig::new(config.slots).with_fetch_poll_interval(POLL))
             .fetch_cooldown(FETCH_COOLDOWN)

@@ -258,13 +258,17 @@ pub async fn get(store: &Store, tenant: &Tenant, id: ConnectionId) -> Result<Con
     .ok_or_else(|| StoreError::not_found("connection", id))
 }
 
-/// One connection, as the transaction sees it.
+/// One connection, which nobody else changes, and to which nobody else adds a mapping, until the transaction ends.
 ///
 /// # Errors
 /// [`StoreError::NotFound`].
 pub async fn get_in(tx: &mut Tx, tenant: &Tenant, id: ConnectionId) -> Result<Connection> {
-    on_tx!(tx, conn => sqlx::query_as::<_, Connection>(concat!(
-        "SELECT ", columns!(), " FROM connections WHERE connection_id = $1 AND tenant = $2"))
+    let sql = tx.sql(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM connections WHERE connection_id = $1 AND tenant = $2 FOR NO KEY UPDATE"
+    ));
+    on_tx!(tx, conn => sqlx::query_as::<_, Connection>(sql)
         .bind(id).bind(tenant).fetch_optional(&mut *conn).await)?
     .ok_or_else(|| StoreError::not_found("connection", id))
 }

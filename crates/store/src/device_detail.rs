@@ -163,7 +163,7 @@ pub async fn rivals(store: &Store, mapping_id: MappingId, device_id: &str, ident
 /// # Errors
 /// [`crate::StoreError::Unavailable`].
 pub async fn holders(store: &Store, mapping_id: MappingId, device_id: &str, record_ids: &[&str]) -> Result<Vec<Other>> {
-    let sql = store.sql(others!("v.record_id IN (IDS($3))"));
+    let sql = store.sql(others!("v.record_id IN IDS($3)"));
     Ok(on_read!(store, pool => sqlx::query_as::<_, Other>(sql)
         .bind(mapping_id).bind(device_id).bind(id_list(record_ids)).fetch_all(pool).await)?)
 }

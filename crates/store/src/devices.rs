@@ -135,7 +135,7 @@ pub(crate) use devices;
 /// the narrow rows.
 async fn known(store: &Store, page: Page<'_>, states: &[DeviceState], removed_is_gone: bool) -> Result<Vec<Device>> {
     let states: Vec<&str> = states.iter().map(|state| state.as_str()).collect();
-    let sql = store.sql(devices!("", "l.device_id > $3", "s.state IN (IDS($4)) ORDER BY s.device_id LIMIT $5"));
+    let sql = store.sql(devices!("", "l.device_id > $3", "s.state IN IDS($4) ORDER BY s.device_id LIMIT $5"));
     Ok(on_read!(store, pool => sqlx::query_as::<_, Device>(sql)
         .bind(page.mapping_id)
         .bind(removed_is_gone)

@@ -85,6 +85,17 @@ impl StoreError {
         Self::Corrupt { what, message: message.to_string() }
     }
 
+    /// The same, with the place that it is about.
+    pub(crate) fn at(self, place: &str) -> Self {
+        match self {
+            Self::Unavailable { message, disk_full } => {
+                Self::Unavailable { message: format!("{place}: {message}"), disk_full }
+            }
+            Self::Unsupported(message) => Self::Unsupported(format!("{place}: {message}")),
+            other => other,
+        }
+    }
+
     /// Whether trying the same again later may work.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
@@ -101,7 +112,10 @@ impl StoreError {
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match classify(&error) {
-            Class::Unavailable => Self::Unavailable { message: error.to_string(), disk_full: false },
+            Class::Unavailable(advice) => {
+                let separator = if advice.is_empty() { "" } else { "; " };
+                Self::Unavailable { message: format!("{error}{separator}{advice}"), disk_full: false }
+            }
             Class::DiskFull => Self::Unavailable { message: error.to_string(), disk_full: true },
             Class::Corrupt => Self::corrupt("page or value", error),
             Class::Other => Self::Database(error),
@@ -110,7 +124,8 @@ impl From<sqlx::Error> for StoreError {
 }
 
 enum Class {
-    Unavailable,
+    /// With what may be done about it besides waiting, where that is known.
+    Unavailable(&'static str),
     DiskFull,
     Corrupt,
     Other,
@@ -119,29 +134,53 @@ enum Class {
 fn classify(error: &sqlx::Error) -> Class {
     match error {
         sqlx::Error::Io(io) if io.kind() == std::io::ErrorKind::StorageFull => Class::DiskFull,
-        sqlx::Error::Io(_)
-        | sqlx::Error::Tls(_)
-        | sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed
-        | sqlx::Error::WorkerCrashed => Class::Unavailable,
+        sqlx::Error::Io(io) if io.kind() == std::io::ErrorKind::ConnectionRefused => {
+            Class::Unavailable("nobody listens there: is the server running, and is it at this address?")
+        }
+        sqlx::Error::PoolTimedOut => {
+            Class::Unavailable("all connections of this process were in use, or the server did not take a new one")
+        }
+        sqlx::Error::Tls(_) => Class::Unavailable("see sslmode and sslrootcert in PANDAPORT_DATABASE_URL"),
+        sqlx::Error::Io(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed | sqlx::Error::BeginFailed => {
+            Class::Unavailable("")
+        }
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Class::Corrupt,
         sqlx::Error::Database(database) => classify_code(database.code().as_deref().unwrap_or_default()),
         _ => Class::Other,
     }
 }
 
-/// SQLite's codes are numbers (the low byte is the primary one: <https://www.sqlite.org/rescode.html>),
-/// PostgreSQL's are five characters (the first two are the class).
+/// SQLite's codes are numbers (the low byte is the primary one: <https://www.sqlite.org/rescode.html>), PostgreSQL's are
+/// five characters (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
 fn classify_code(code: &str) -> Class {
-    if code.len() == 5 {
-        return match code {
-            "53100" => Class::DiskFull,
-            "40001" | "40P01" | "55P03" | "57P01" | "57P02" | "57P03" => Class::Unavailable,
-            _ if code.starts_with("08") || code.starts_with("53") => Class::Unavailable,
-            _ if code.starts_with("XX") => Class::Corrupt,
-            _ => Class::Other,
-        };
-    }
+    if code.len() == 5 { classify_postgres(code) } else { classify_sqlite(code) }
+}
+
+fn classify_postgres(code: &str) -> Class {
+    const CLASHED: &str = "two transactions got in each other's way, and this one was undone: try again";
+    Class::Unavailable(match code {
+        "53100" => return Class::DiskFull,
+        "40001" | "40P01" => CLASHED,
+        "55P03" => "another transaction is at the same rows for longer than one should take: try again",
+        "57014" => "the statement was stopped, most likely because it took too long",
+        "25P03" => "this process kept the server waiting in the middle of a transaction, which was undone",
+        "25006" => "it can only be read: is it a standby? PANDAPORT_DATABASE_URL must lead to the primary",
+        "53300" => {
+            "the server has no connection left: raise its max_connections, run fewer processes, or put PgBouncer between"
+        }
+        "57P01" | "57P02" | "57P03" => "the server is being stopped or started",
+        "3D000" => "make the database, or put its name right in PANDAPORT_DATABASE_URL",
+        "42501" => "give the user of PANDAPORT_DATABASE_URL this right; to migrate, it must be the owner of the schema",
+        _ if code.starts_with("28") => {
+            "put user and password right in PANDAPORT_DATABASE_URL, and see the server's pg_hba.conf"
+        }
+        _ if code.starts_with("08") || code.starts_with("53") => "",
+        _ if code.starts_with("XX") => return Class::Corrupt,
+        _ => return Class::Other,
+    })
+}
+
+fn classify_sqlite(code: &str) -> Class {
     const BUSY: i32 = 5;
     const LOCKED: i32 = 6;
     const READ_ONLY: i32 = 8;
@@ -152,7 +191,7 @@ fn classify_code(code: &str) -> Class {
     const NOT_A_DATABASE: i32 = 26;
     match code.parse::<i32>().map(|code| code & 0xff) {
         Ok(FULL) => Class::DiskFull,
-        Ok(BUSY | LOCKED | READ_ONLY | IO | CANNOT_OPEN) => Class::Unavailable,
+        Ok(BUSY | LOCKED | READ_ONLY | IO | CANNOT_OPEN) => Class::Unavailable(""),
         Ok(CORRUPT | NOT_A_DATABASE) => Class::Corrupt,
         _ => Class::Other,
     }
@@ -172,11 +211,15 @@ mod tests {
             ("11", false, false),    // malformed
             ("2067", false, false),  // unique
             ("53100", true, true),   // PostgreSQL: disk full
+            ("40P01", true, false),  // PostgreSQL: deadlock
+            ("57P01", true, false),  // PostgreSQL: it is being stopped
+            ("28P01", true, false),  // PostgreSQL: wrong password
+            ("25006", true, false),  // PostgreSQL: a standby
             ("08006", true, false),  // PostgreSQL: connection failure
             ("23505", false, false), // PostgreSQL: unique
         ] {
             let class = classify_code(code);
-            assert_eq!(matches!(class, Class::Unavailable | Class::DiskFull), retry, "{code}");
+            assert_eq!(matches!(class, Class::Unavailable(_) | Class::DiskFull), retry, "{code}");
             assert_eq!(matches!(class, Class::DiskFull), full, "{code}");
         }
     }

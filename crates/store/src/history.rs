@@ -32,19 +32,27 @@ impl Pruned {
 /// [`crate::StoreError::Unavailable`].
 pub async fn prune(store: &Store, before: Micros, rows: u32) -> Result<Pruned> {
     let mut tx = store.begin_write().await?;
-    let old: Vec<(SyncId,)> = on_tx!(&mut tx, conn => sqlx::query_as(
+    // One that is locked is being dropped by another process, or just now taken as a plan.
+    let old = tx.sql(
         "SELECT s.sync_id FROM syncs s
          WHERE s.end_time < $1 AND s.state NOT IN ('QUEUED', 'RUNNING', 'WAITING')
            AND NOT EXISTS (SELECT 1 FROM mappings m WHERE m.mapping_id = s.mapping_id AND m.last_sync_id = s.sync_id)
            AND NOT EXISTS (SELECT 1 FROM syncs p WHERE p.plan_of = s.sync_id)
-         ORDER BY s.end_time LIMIT $2")
+         ORDER BY s.end_time LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED",
+    );
+    let old: Vec<(SyncId,)> = on_tx!(&mut tx, conn => sqlx::query_as(old)
         .bind(before).bind(SYNCS_AT_ONCE).fetch_all(conn).await)?;
     let mut pruned = Pruned::default();
     let mut left = u64::from(rows);
     for (sync,) in old {
-        // From here on nobody can count on its records.
-        on_tx!(&mut tx, conn => sqlx::query("UPDATE syncs SET pruned = TRUE WHERE sync_id = $1")
-            .bind(sync).execute(conn).await.map(|_| ()))?;
+        // From here on nobody can count on its records. Asked once more whether it is a plan: it may have become one before
+        // it was locked.
+        let taken = on_tx!(&mut tx, conn => sqlx::query(
+            "UPDATE syncs SET pruned = TRUE WHERE sync_id = $1 AND NOT EXISTS (SELECT 1 FROM syncs p WHERE p.plan_of = $1)")
+            .bind(sync).execute(conn).await?.rows_affected());
+        if taken == 0 {
+            continue;
+        }
         let dropped = drop_rows(&mut tx, sync, left).await?;
         pruned.rows += dropped;
         left -= dropped.min(left);
@@ -89,6 +97,6 @@ pub async fn prune_alerts(store: &Store, before: Micros, rows: u32) -> Result<u6
     Ok(on_write!(store, pool => sqlx::query(
         "DELETE FROM alerts WHERE alert_id IN (
              SELECT alert_id FROM alerts
-             WHERE create_time < $1 AND COALESCE(delivered_time, gave_up_time) < $1 LIMIT $2)")
+             WHERE create_time < $1 AND COALESCE(delivered_time, gave_up_time) < $1 ORDER BY create_time LIMIT $2)")
         .bind(before).bind(i64::from(rows)).execute(pool).await?.rows_affected()))
 }

@@ -7,11 +7,13 @@
 //! "Now" is always passed in, as [`Micros`]: rules about time can be tested exactly, and processes that share a
 //! deadline can share the clock it was read from.
 
+mod claim;
 mod dialect;
 mod error;
 mod ids;
 mod migrate;
 mod pool;
+mod postgres;
 mod schedule;
 mod secrets;
 mod text;
@@ -33,6 +35,7 @@ pub mod requests;
 pub mod syncs;
 pub mod workers;
 
+pub use claim::Claim;
 pub use error::{Conflict, StoreError};
 pub use ids::{AlertId, ConnectionId, LotId, MappingId, SyncId, Tenant};
 pub use migrate::MigrationLock;

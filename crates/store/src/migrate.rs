@@ -7,15 +7,25 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use sqlx::migrate::Migrator;
+use sqlx::{Connection as _, PgConnection, PgPool};
 
+use crate::dialect::on_read;
 use crate::{Pool, Result, Store, StoreError};
 
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
+static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// The advisory lock of those who migrate a PostgreSQL database: "pandapor" as a number.
+const ADVISORY_LOCK: i64 = 0x7061_6e64_6170_6f72;
 
 /// The right to migrate. Given back when dropped, also by the death of the process.
+///
+/// On PostgreSQL it is a lock of a connection of its own, and ends with it. Behind a pooler in transaction mode it would
+/// hold nothing: migrate by a URL that leads to the server itself.
 #[derive(Debug)]
 pub struct MigrationLock {
-    _file: FileLock,
+    _file: Option<FileLock>,
+    _session: Option<PgConnection>,
 }
 
 /// A lock of the operating system on a file. It is gone when the process is, however it ended.
@@ -41,25 +51,28 @@ impl Store {
     /// Waits for the right to migrate this database.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when the lock file beside the database can't be made.
+    /// [`StoreError::Unavailable`] when the lock file beside the database can't be made, or the server does not answer.
     pub async fn migration_lock(&self) -> Result<MigrationLock> {
-        let Some(path) = self.lock_path("migrate") else {
-            return Err(StoreError::Unsupported("PostgreSQL is not supported by this version yet".into()));
+        let path = match self.pool() {
+            Pool::Sqlite { .. } => self.lock_path("migrate"),
+            Pool::Postgres(pool) => {
+                return Ok(MigrationLock { _file: None, _session: Some(lock_session(pool).await?) });
+            }
         };
         let shown = path.display().to_string();
         tokio::task::spawn_blocking(move || FileLock::acquire(&path))
             .await
             .map_err(std::io::Error::other)
             .and_then(|lock| lock)
-            .map(|file| MigrationLock { _file: file })
+            .map(|file| MigrationLock { _file: Some(file), _session: None })
             .map_err(|error| StoreError::Unavailable { message: format!("{shown}: {error}"), disk_full: false })
     }
 
-    fn lock_path(&self, kind: &str) -> Option<PathBuf> {
-        let mut name = self.sqlite_path()?.as_os_str().to_owned();
+    fn lock_path(&self, kind: &str) -> PathBuf {
+        let mut name = self.sqlite_path().map(|path| path.as_os_str().to_owned()).unwrap_or_default();
         name.push(".");
         name.push(kind);
-        Some(name.into())
+        name.into()
     }
 
     /// Brings our tables to this program's version. The queue's are not ours: `pandaport_queue::migrate` does both.
@@ -69,7 +82,7 @@ impl Store {
     pub async fn migrate(&self, _lock: &MigrationLock) -> Result<()> {
         match self.pool() {
             Pool::Sqlite { write, .. } => SQLITE.run(write).await.map_err(migrate_error),
-            Pool::Postgres(_) => Err(StoreError::Unsupported("PostgreSQL is not supported by this version yet".into())),
+            Pool::Postgres(pool) => POSTGRES.run(pool).await.map_err(migrate_error),
         }
     }
 
@@ -78,19 +91,21 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn schema_version(&self) -> Result<i64> {
-        let Pool::Sqlite { read, .. } = self.pool() else {
-            return Err(StoreError::Unsupported("PostgreSQL is not supported by this version yet".into()));
+        let is_made = match self.pool() {
+            Pool::Sqlite { .. } => {
+                "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = '_sqlx_migrations')"
+            }
+            Pool::Postgres(_) => "SELECT to_regclass('_sqlx_migrations') IS NOT NULL",
         };
-        let made: i64 =
-            sqlx::query_scalar("SELECT COUNT(*) FROM sqlite_schema WHERE type = 'table' AND name = '_sqlx_migrations'")
-                .fetch_one(read)
-                .await?;
-        if made == 0 {
+        let is_made: bool = on_read!(self, pool => sqlx::query_scalar(is_made).fetch_one(pool).await)?;
+        if !is_made {
             return Ok(0);
         }
-        Ok(sqlx::query_scalar("SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations WHERE success")
-            .fetch_one(read)
-            .await?)
+        Ok(on_read!(self, pool => {
+            sqlx::query_scalar("SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations WHERE success")
+                .fetch_one(pool)
+                .await
+        })?)
     }
 
     /// The version of the schema this program is made for.
@@ -115,6 +130,17 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// A connection of its own that holds the lock as long as it is open.
+async fn lock_session(pool: &PgPool) -> Result<PgConnection> {
+    let mut session = PgConnection::connect_with(&pool.connect_options()).await?;
+    // However long the other one takes, and whatever is usual for this user.
+    for unlimited in ["SET statement_timeout = 0", "SET lock_timeout = 0", "SET idle_session_timeout = 0"] {
+        sqlx::query(unlimited).execute(&mut session).await?;
+    }
+    sqlx::query("SELECT pg_advisory_lock($1)").bind(ADVISORY_LOCK).execute(&mut session).await?;
+    Ok(session)
 }
 
 fn newer(there: i64, wanted: i64) -> StoreError {

@@ -9,7 +9,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{Connection as _, PgPool, Postgres, SqlStr, Sqlite, SqliteConnection, SqlitePool, Transaction};
 
 use crate::dialect::Dialect;
-use crate::{Keyring, Micros, Result, StoreError};
+use crate::{Keyring, Micros, Result, StoreError, postgres};
 
 /// Readers of a SQLite file. Each holds a thread and its page cache.
 const SQLITE_READERS: u32 = 4;
@@ -55,8 +55,8 @@ pub enum Pool {
 
 /// A transaction that may write. Dropped without [`Tx::commit`], it leaves nothing behind.
 ///
-/// On SQLite it holds the process's only writer: keep it short, never wait for the network in it, and never begin a
-/// second one while holding the first.
+/// On SQLite it holds the process's only writer, on PostgreSQL it may hold rows that others wait for: keep it short, never
+/// wait for the network in it, and never begin a second one, or read past it, while holding the first.
 pub enum Tx {
     /// On a SQLite file, begun `IMMEDIATE`.
     Sqlite(Transaction<'static, Sqlite>),
@@ -64,7 +64,7 @@ pub enum Tx {
     Postgres(Transaction<'static, Postgres>),
 }
 
-/// Where it is; never what is in it.
+/// Where it is; never what is in it, nor how to get in.
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Store").field("path", &self.shared.path).finish_non_exhaustive()
@@ -72,16 +72,17 @@ impl std::fmt::Debug for Store {
 }
 
 impl Store {
-    /// Opens the database at `url` (`sqlite://<file>`), which must be there.
+    /// Opens the database at `url` (`sqlite://<file>` or `postgres://<user>:<password>@<host>/<name>`), which must be there.
     ///
     /// # Errors
-    /// [`StoreError::Unsupported`] for a URL this version has no use for; [`StoreError::Unavailable`] when there is no
-    /// database or it can't be opened.
+    /// [`StoreError::Unsupported`] for a URL or a server that this version has no use for; [`StoreError::Unavailable`] when
+    /// there is no database or it can't be opened. Neither repeats a password.
     pub async fn connect(url: &str) -> Result<Self> {
         Self::open(url, false).await
     }
 
-    /// Opens the database at `url`; a SQLite file that is not there is made, readable only by its owner.
+    /// Opens the database at `url`; a SQLite file that is not there is made, readable only by its owner. A PostgreSQL database
+    /// must be there.
     ///
     /// # Errors
     /// As [`Store::connect`].
@@ -90,14 +91,15 @@ impl Store {
     }
 
     async fn open(url: &str, create: bool) -> Result<Self> {
-        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            return Err(StoreError::Unsupported(
-                "PostgreSQL is not supported by this version yet: set PANDAPORT_DATABASE_URL to sqlite://<file>".into(),
-            ));
+        if postgres::is_meant(url) {
+            let pool = Pool::Postgres(postgres::connect(url).await?);
+            return Ok(Self { shared: Arc::new(Shared { pool, path: None }), keyring: None });
         }
         if !url.starts_with("sqlite:") {
             // The URL may hold a password: it is not repeated.
-            return Err(StoreError::Unsupported("PANDAPORT_DATABASE_URL must begin with sqlite://".into()));
+            return Err(StoreError::Unsupported(
+                "PANDAPORT_DATABASE_URL must begin with sqlite:// or postgres://".into(),
+            ));
         }
         let options = SqliteConnectOptions::from_str(url)
             .map_err(|error| StoreError::Unsupported(format!("PANDAPORT_DATABASE_URL is not a SQLite URL: {error}")))?;
@@ -129,7 +131,7 @@ impl Store {
             .after_release(|connection, _| Box::pin(is_out_of_its_transaction(connection)))
             .connect_with(cache(options.clone(), SQLITE_WRITER_CACHE_KIB).thread_name(|_| "sqlite-write".into()))
             .await
-            .map_err(|error| at_path(error, &path))?;
+            .map_err(|error| StoreError::from(error).at(&path.display().to_string()))?;
         let read = SqlitePoolOptions::new()
             .max_connections(SQLITE_READERS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -151,6 +153,15 @@ impl Store {
     #[must_use]
     pub fn sqlite_path(&self) -> Option<&Path> {
         self.shared.path.as_deref()
+    }
+
+    /// Where the database is, for people: the file, or the database's name and its server. Never a password.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match (self.pool(), self.sqlite_path()) {
+            (Pool::Postgres(pool), _) => postgres::place(&pool.connect_options()),
+            (Pool::Sqlite { .. }, path) => path.map(|path| path.display().to_string()).unwrap_or_default(),
+        }
     }
 
     /// The keys to the secrets.
@@ -191,7 +202,7 @@ impl Store {
         let begun = tokio::spawn(async move {
             match pool {
                 Pool::Sqlite { write, .. } => write.begin_with("BEGIN IMMEDIATE").await.map(Tx::Sqlite),
-                Pool::Postgres(pool) => pool.begin().await.map(Tx::Postgres),
+                Pool::Postgres(pool) => pool.begin_with(postgres::BEGIN).await.map(Tx::Postgres),
             }
         });
         match begun.await {
@@ -223,7 +234,9 @@ impl Store {
         }
     }
 
-    pub(crate) fn sql(&self, text: &'static str) -> SqlStr {
+    /// A text with fragments, as this database takes it; the fragments are listed in `dialect.rs`.
+    #[must_use]
+    pub fn sql(&self, text: &'static str) -> SqlStr {
         match self.pool() {
             Pool::Sqlite { .. } => Dialect::Sqlite.sql(text),
             Pool::Postgres(_) => Dialect::Postgres.sql(text),
@@ -232,6 +245,15 @@ impl Store {
 }
 
 impl Tx {
+    /// A text with fragments, as this database takes it: see [`Store::sql`].
+    #[must_use]
+    pub fn sql(&self, text: &'static str) -> SqlStr {
+        match self {
+            Self::Sqlite(_) => Dialect::Sqlite.sql(text),
+            Self::Postgres(_) => Dialect::Postgres.sql(text),
+        }
+    }
+
     /// Makes everything done in it last.
     ///
     /// # Errors
@@ -287,14 +309,8 @@ fn prepare_file(path: &Path, create: bool) -> Result<()> {
     options.write(true).create(true).truncate(false);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(|_| ()).map_err(|error| at_path(sqlx::Error::Io(error), path))
-}
-
-fn at_path(error: sqlx::Error, path: &Path) -> StoreError {
-    match StoreError::from(error) {
-        StoreError::Unavailable { message, disk_full } => {
-            StoreError::Unavailable { message: format!("{}: {message}", path.display()), disk_full }
-        }
-        other => other,
-    }
+    options
+        .open(path)
+        .map(|_| ())
+        .map_err(|error| StoreError::from(sqlx::Error::Io(error)).at(&path.display().to_string()))
 }

@@ -74,7 +74,7 @@ pub async fn list(
         " AS outcome, reason, message, changes FROM sync_records r \
          WHERE sync_id = $1 AND device_id > $2 AND ",
         outcome!(),
-        " IN (IDS($3)) ORDER BY device_id LIMIT $4"
+        " IN IDS($3) ORDER BY device_id LIMIT $4"
     ));
     Ok(on_read!(store, pool => sqlx::query_as::<_, SyncRecord>(sql)
         .bind(sync_id)

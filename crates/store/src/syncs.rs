@@ -256,24 +256,26 @@ macro_rules! columns {
 /// # Errors
 /// [`StoreError::NotFound`] when there is no such mapping.
 pub async fn create(tx: &mut Tx, tenant: &Tenant, new: &NewSync, now: Micros) -> Result<Creation> {
-    let revision = on_tx!(tx, conn => sqlx::query_scalar::<_, i64>("SELECT revision FROM mappings WHERE mapping_id = $1 AND tenant = $2")
+    let sql = tx.sql("SELECT revision FROM mappings WHERE mapping_id = $1 AND tenant = $2 FOR NO KEY UPDATE");
+    let revision = on_tx!(tx, conn => sqlx::query_scalar::<_, i64>(sql)
         .bind(new.mapping_id).bind(tenant).fetch_optional(&mut *conn).await)?
     .ok_or_else(|| StoreError::not_found("mapping", new.mapping_id))?;
-    // On PostgreSQL the active sync may end between the two statements: then its place is free, and the next round takes it.
-    for _ in 0..3 {
-        if let Some(sync) = try_insert(tx, tenant, new, revision, now).await? {
-            on_tx!(tx, conn => sqlx::query("UPDATE mappings SET last_sync_id = $2 WHERE mapping_id = $1 AND NOT $3")
-                .bind(new.mapping_id).bind(sync.sync_id).bind(new.dry_run).execute(&mut *conn).await.map(|_| ()))?;
-            return Ok(Creation::Created(sync));
-        }
-        if let Some(sync) = active(tx, new.mapping_id).await? {
-            return Ok(Creation::AlreadyActive(sync));
-        }
+    // Looked for before an insert is tried: on PostgreSQL that would wait for whatever its worker writes at the moment. Nobody
+    // else makes one meanwhile, as the mapping is locked; one that ends just now has been seen, or its place is free.
+    if !new.dry_run
+        && let Some(active) = active(tx, new.mapping_id).await?
+    {
+        return Ok(Creation::AlreadyActive(active));
     }
-    Err(StoreError::Unavailable {
-        message: "other syncs of this mapping keep coming and going".into(),
-        disk_full: false,
-    })
+    let Some(sync) = try_insert(tx, tenant, new, revision, now).await? else {
+        return Err(StoreError::Unavailable {
+            message: "another sync of this mapping was made at the same time".into(),
+            disk_full: false,
+        });
+    };
+    on_tx!(tx, conn => sqlx::query("UPDATE mappings SET last_sync_id = $2 WHERE mapping_id = $1 AND NOT $3")
+        .bind(new.mapping_id).bind(sync.sync_id).bind(new.dry_run).execute(&mut *conn).await.map(|_| ()))?;
+    Ok(Creation::Created(sync))
 }
 
 /// The active sync of a mapping, if there is one; dry runs are left out.
@@ -315,13 +317,14 @@ pub async fn get(store: &Store, tenant: &Tenant, id: SyncId) -> Result<Sync> {
     .ok_or_else(|| StoreError::not_found("sync", id))
 }
 
-/// One sync, as the transaction sees it.
+/// One sync, which nobody else changes until the transaction ends.
 ///
 /// # Errors
 /// [`StoreError::NotFound`].
 pub async fn get_in(tx: &mut Tx, tenant: &Tenant, id: SyncId) -> Result<Sync> {
-    on_tx!(tx, conn => sqlx::query_as::<_, Sync>(concat!(
-        "SELECT ", columns!(), " FROM syncs WHERE sync_id = $1 AND tenant = $2"))
+    let sql =
+        tx.sql(concat!("SELECT ", columns!(), " FROM syncs WHERE sync_id = $1 AND tenant = $2 FOR NO KEY UPDATE"));
+    on_tx!(tx, conn => sqlx::query_as::<_, Sync>(sql)
         .bind(id).bind(tenant).fetch_optional(&mut *conn).await)?
     .ok_or_else(|| StoreError::not_found("sync", id))
 }
@@ -337,13 +340,13 @@ pub async fn list(store: &Store, tenant: &Tenant, filter: &SyncFilter, limit: u3
             "SELECT ",
             columns!(),
             " FROM syncs WHERE tenant = $1 AND sync_id < $2 AND create_time >= $3 \
-             AND create_time < $4 AND state IN (IDS($5)) AND mapping_id = $7 ORDER BY sync_id DESC LIMIT $6"
+             AND create_time < $4 AND state IN IDS($5) AND mapping_id = $7 ORDER BY sync_id DESC LIMIT $6"
         ),
         None => concat!(
             "SELECT ",
             columns!(),
             " FROM syncs WHERE tenant = $1 AND sync_id < $2 AND create_time >= $3 \
-             AND create_time < $4 AND state IN (IDS($5)) ORDER BY sync_id DESC LIMIT $6"
+             AND create_time < $4 AND state IN IDS($5) ORDER BY sync_id DESC LIMIT $6"
         ),
     };
     let states = if filter.states.is_empty() { SyncState::ALL } else { &filter.states };
@@ -380,6 +383,8 @@ pub async fn apply_plan(tx: &mut Tx, tenant: &Tenant, id: SyncId, plan: SyncId) 
 /// # Errors
 /// [`StoreError::NotFound`].
 pub async fn cancel(tx: &mut Tx, tenant: &Tenant, id: SyncId, now: Micros) -> Result<Sync> {
+    // Locked first, so that a worker that takes it just now is either before both statements or behind them.
+    get_in(tx, tenant, id).await?;
     // The fence moves with it: a worker that took the sync just before is not let write any more.
     let ended = on_tx!(&mut *tx, conn => sqlx::query(
         "UPDATE syncs SET state = 'CANCELLED', fence = fence + 1, end_time = $3, cancel_request_time = COALESCE(cancel_request_time, $3), \
@@ -419,12 +424,19 @@ macro_rules! lost {
 /// # Errors
 /// [`StoreError::Unavailable`].
 pub async fn lost_syncs(tx: &mut Tx, now: Micros, horizon: Horizon, limit: u32) -> Result<Vec<ActiveSync>> {
-    Ok(on_tx!(tx, conn => sqlx::query_as::<_, ActiveSync>(concat!(
+    // One that is locked is being worked, or swept by another process.
+    let sql = tx.sql(concat!(
         "UPDATE syncs SET next_slice_time = $2, wait_until = CASE WHEN wait_until > $1 THEN $1 ELSE wait_until END \
-         WHERE ", lost!(), " AND sync_id IN ( \
-           SELECT sync_id FROM syncs WHERE state IN ('QUEUED', 'RUNNING', 'WAITING') AND ", lost!(), " \
-           ORDER BY next_slice_time LIMIT $3) \
-         RETURNING sync_id, tenant, trigger_kind, wait_until, traceparent"))
+         WHERE ",
+        lost!(),
+        " AND sync_id IN ( \
+           SELECT sync_id FROM syncs WHERE state IN ('QUEUED', 'RUNNING', 'WAITING') AND ",
+        lost!(),
+        " \
+           ORDER BY next_slice_time LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED) \
+         RETURNING sync_id, tenant, trigger_kind, wait_until, traceparent"
+    ));
+    Ok(on_tx!(tx, conn => sqlx::query_as::<_, ActiveSync>(sql)
         .bind(now).bind(now.plus(JOB_GRACE)).bind(i64::from(limit))
         .bind(now.plus(horizon.budget)).bind(now.plus(horizon.other)).fetch_all(&mut *conn).await)?)
 }

@@ -287,9 +287,10 @@ mod tests {
     use std::time::Duration;
 
     use pandaport_outbound::{Denied, ErrorKind, HttpSettings};
+    use pandaport_store::Micros;
     use pandaport_store::budgets::{self, Reservation};
     use pandaport_store::connections::{AssetPandaKey, NewConnection};
-    use pandaport_store::{Keyring, Micros};
+    use pandaport_test_database::TestDatabase;
 
     use super::*;
 
@@ -304,11 +305,8 @@ mod tests {
         }
     }
 
-    async fn upstream(folder: &tempfile::TempDir, limit: u32) -> (Upstream, Uuid) {
-        let url = format!("sqlite://{}", folder.path().join("test.db").display());
-        let store = Store::create(&url).await.unwrap();
-        store.migrate(&store.migration_lock().await.unwrap()).await.unwrap();
-        let store = store.unlock(Keyring::new(&[Keyring::generate()]).unwrap()).await.unwrap();
+    async fn upstream(database: &TestDatabase, limit: u32) -> (Upstream, Uuid) {
+        let store = database.unlocked().await;
         let now = Micros::now();
         let new = NewConnection {
             connection_id: ConnectionId::new(now),
@@ -336,8 +334,8 @@ mod tests {
 
     #[tokio::test]
     async fn attempts_are_counted_budgeted_and_what_is_unused_goes_back() {
-        let folder = tempfile::tempdir().unwrap();
-        let (upstream, id) = upstream(&folder, 100).await;
+        let database = TestDatabase::new().await;
+        let (upstream, id) = upstream(&database, 100).await;
         let clients = upstream.open(&Tenant::default(), id, None).await.unwrap();
         assert_eq!(clients.kandji.devices(0, 1).await.unwrap_err().kind, ErrorKind::Connect);
         assert_eq!(clients.asset_panda.accounts().await.unwrap_err().kind, ErrorKind::Connect);
@@ -356,8 +354,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_empty_budget_and_a_closed_guard_let_nothing_leave() {
-        let folder = tempfile::tempdir().unwrap();
-        let (upstream, id) = upstream(&folder, 1).await;
+        let database = TestDatabase::new().await;
+        let (upstream, id) = upstream(&database, 1).await;
         let clients = upstream.open(&Tenant::default(), id, None).await.unwrap();
         clients.kandji.devices(0, 1).await.unwrap_err();
         let error = clients.kandji.devices(0, 1).await.unwrap_err();
@@ -373,8 +371,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_missing_is_said() {
-        let folder = tempfile::tempdir().unwrap();
-        let (upstream, id) = upstream(&folder, 1).await;
+        let database = TestDatabase::new().await;
+        let (upstream, id) = upstream(&database, 1).await;
         let clients = upstream.open(&Tenant::default(), id, None).await.unwrap();
         assert!(matches!(clients.scoped(), Err(OpenError::ModuleNotChosen)));
         let other = upstream.open(&Tenant::new("other"), id, None).await;

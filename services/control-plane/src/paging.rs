@@ -96,7 +96,8 @@ fn open(token: &str, filter: [u8; FILTER_BYTES]) -> Option<String> {
     if *version != VERSION || of != filter {
         return None;
     }
-    String::from_utf8(last.to_vec()).ok()
+    // No key of a row holds U+0000, and PostgreSQL takes no text with it.
+    String::from_utf8(last.to_vec()).ok().filter(|last| !last.contains('\0'))
 }
 
 #[cfg(test)]

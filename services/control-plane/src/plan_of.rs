@@ -59,7 +59,7 @@ impl ControlPlane {
 
     /// The dry run, if it ended with a plan for the mapping as it is now.
     async fn plan_to_apply(&self, tx: &mut Tx, caller: &Caller, wanted: &NewSync, plan: SyncId) -> Result<Sync> {
-        let mapping = mappings::get(&self.store, &caller.tenant, wanted.mapping_id).await?;
+        let mapping = mappings::get_in(tx, &caller.tenant, wanted.mapping_id).await?;
         let plan = syncs::get_in(tx, &caller.tenant, plan).await?;
         let mut violations = Violations::default();
         if plan.mapping_id != wanted.mapping_id {

@@ -65,6 +65,8 @@ impl Repeatable {
                 .known()
                 .await?
                 .ok_or_else(|| CallError::Internal("the answer to a repeated call is gone".to_owned())),
+            // What stood in its way may be just what that other call has done.
+            Err(refused) => self.known().await.ok().flatten().ok_or(refused),
             done => done,
         }
     }

@@ -1,4 +1,5 @@
-//! `pandaport up`: the control plane and a worker in one process, on a SQLite file that it has to itself.
+//! `pandaport up`: the control plane and a worker in one process, on a database that no other one is on: a SQLite file as a
+//! rule.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use pandaport_runtime::settings::{
     CommonSettings, Database, Effective, EncryptionKeys, ListenSettings, WorkerSettings,
 };
 use pandaport_runtime::{AdminServer, DatabaseLock, Readiness, Shutdown, bind, telemetry};
-use pandaport_store::Store;
+use pandaport_store::{Claim, Store};
 use pandaport_worker::{Worker, resume_active};
 use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
@@ -46,8 +47,9 @@ pub(crate) struct Up {
     base: Base,
     parts: Parts,
     grace: Duration,
-    // Given back last, when nothing uses the file any more.
-    _lock: DatabaseLock,
+    // Given back last, when nothing uses the database any more.
+    _claim: Claim,
+    _lock: Option<DatabaseLock>,
 }
 
 /// Runs until SIGTERM or Ctrl-C.
@@ -77,25 +79,28 @@ pub async fn up(args: UpArgs, console: &mut Console) -> Result<(), Error> {
 impl Up {
     /// Starts everything; it is ready when this returns.
     pub(crate) async fn start(args: &UpArgs, shutdown: &Shutdown, steps: &mut Steps<'_>) -> Result<Self, Error> {
-        let Database::Sqlite { url, path } = args.common.database.database()? else {
-            return Err(Error::Input(
-                "`pandaport up` runs on a SQLite file: set PANDAPORT_DATABASE_URL to sqlite://<file>".to_owned(),
-            ));
-        };
+        let database = args.common.database.database()?;
         // Before anything is made: a list of hosts that can't be read would be found only behind a new database.
         settings::allowed_hosts(&args.common.outbound)?;
-        let lock = DatabaseLock::exclusive(&path, "pandaport up")?;
+        let lock = database.file().map(|file| DatabaseLock::exclusive(file, "pandaport up")).transpose()?;
         let (grpc_listener, admin_server) = listen(args).await?;
         let metrics = metrics("pandaport")?;
 
-        let is_new = !path.exists();
-        let store = Store::create(url.expose_secret()).await.map_err(anyhow::Error::new)?;
+        let store = Store::create(database.url().expose_secret()).await.map_err(anyhow::Error::new)?;
+        let Some(claim) = store.claim().await.map_err(anyhow::Error::new)? else {
+            let place = store.place();
+            return Err(anyhow!("another `pandaport up` is on {place}: it must be the only one; stop the other").into());
+        };
+        let is_new = store.schema_version().await.map_err(anyhow::Error::new)? == 0;
         pandaport_queue::migrate(&store).await.map_err(anyhow::Error::new)?;
         let version = store.schema_version().await.map_err(anyhow::Error::new)?;
         let new = if is_new { ", new" } else { "" };
-        steps.done("database", &format!("{}, schema version {version}{new}", path.display()))?;
+        steps.done("database", &format!("{}, schema version {version}{new}", store.place()))?;
 
-        let (keys, origin) = keys::for_up(&store, &path).await?;
+        let (keys, origin) = match &database {
+            Database::Sqlite { path, .. } => keys::for_up(&store, path).await?,
+            Database::Postgres { .. } => (keys::required()?, "from the environment".to_owned()),
+        };
         let store = keys::unlock(store, &keys).await?;
         steps.done("key", &origin)?;
         settings::log(&effective(args, &keys, admin_server.address()));
@@ -133,7 +138,7 @@ impl Up {
 
         let admin = Admin::serve(admin_server, readiness, metrics);
         steps.done("health", &format!("http://{}/readyz, metrics at /metrics", admin.address))?;
-        Ok(Self { grpc, admin, base, parts, grace, _lock: lock })
+        Ok(Self { grpc, admin, base, parts, grace, _claim: claim, _lock: lock })
     }
 
     /// Waits until it was stopped and everything in flight has come to its end.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use pandaport_test_database::{TestDatabase, is_postgres};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -19,10 +20,11 @@ pub(crate) const START: Duration = Duration::from_secs(30);
 /// 32 bytes in base64, as good as any.
 const KEY: &str = "cGFuZGFwb3J0LWVuZC10by1lbmQtdGVzdC1rZXktMDE=";
 
-/// A folder, a database in it, and settings. No process.
+/// A folder, a database (in it, if it is a SQLite file), and settings. No process.
 pub(crate) struct Installation {
     dir: TempDir,
     settings: BTreeMap<&'static str, String>,
+    server: Option<TestDatabase>,
 }
 
 /// A program that serves: its process, and where it listens.
@@ -73,7 +75,31 @@ impl Installation {
             ("PANDAPORT_SHUTDOWN_GRACE", "5s".to_owned()),
             ("RUST_LOG", "info,pandaport_worker=debug".to_owned()),
         ];
-        Self { dir, settings: settings.into() }
+        let here = Self { dir, settings: settings.into(), server: None };
+        if is_postgres() { here.on_server() } else { here }
+    }
+
+    /// On a server `up` makes no key: it is given one, as the other programs are.
+    fn on_server(mut self) -> Self {
+        let server = TestDatabase::empty_at_once();
+        self = self.with("PANDAPORT_DATABASE_URL", server.url()).with("PANDAPORT_ENCRYPTION_KEY", KEY);
+        Self { server: Some(server), ..self }
+    }
+
+    /// Whether a text stands anywhere in the database, if it is on a server: else it is in a file of the folder.
+    pub(crate) async fn database_contains(&self, text: &str) -> bool {
+        match &self.server {
+            Some(server) => server.contains(text).await,
+            None => false,
+        }
+    }
+
+    /// Whether a process is in the middle of a transaction, if the database is on a server.
+    pub(crate) async fn database_is_held(&self) -> bool {
+        match &self.server {
+            Some(server) => server.is_held().await,
+            None => false,
+        }
     }
 
     /// The same with one setting more, or another one.

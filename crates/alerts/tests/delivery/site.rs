@@ -9,7 +9,8 @@ use pandaport_store::connections::{self, AssetPandaKey, Credentials, NewConnecti
 use pandaport_store::engine::{CountDeltas, Ending, Progress};
 use pandaport_store::mappings::{self, MappingState, NewMapping};
 use pandaport_store::syncs::{self, Creation, Mode, NewSync, TriggerKind};
-use pandaport_store::{ConnectionId, Keyring, MappingId, Micros, Schedule, Store, Tenant, alerts};
+use pandaport_store::{ConnectionId, MappingId, Micros, Schedule, Store, Tenant, alerts};
+use pandaport_test_database::TestDatabase;
 use tokio_util::sync::CancellationToken;
 
 use crate::receiver::SECRET;
@@ -25,19 +26,17 @@ pub(crate) struct Site {
     pub(crate) store: Store,
     pub(crate) sender: Sender,
     pub(crate) tenant: Tenant,
-    _folder: tempfile::TempDir,
+    _database: TestDatabase,
 }
 
 impl Site {
     /// `hosts` are allowed.
     pub(crate) async fn new(hosts: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::create(&format!("sqlite://{}", folder.path().join("test.db").display())).await.unwrap();
-        store.migrate(&store.migration_lock().await.unwrap()).await.unwrap();
-        let store = store.unlock(Keyring::new(&[Keyring::generate()]).unwrap()).await.unwrap();
+        let database = TestDatabase::new().await;
+        let store = database.unlocked().await;
         let settings = HttpSettings { timeout: Duration::from_secs(5), ..HttpSettings::default() };
         let sender = Sender::new(Outbound::new(settings).unwrap(), hosts.parse().unwrap());
-        Self { store, sender, tenant: Tenant::default(), _folder: folder }
+        Self { store, sender, tenant: Tenant::default(), _database: database }
     }
 
     pub(crate) async fn configure(&self, tenant: &Tenant, url: &str, secret: Option<&str>, enabled: bool) -> Target {

@@ -1,15 +1,15 @@
-//! The queue on a real SQLite file: what is promised of jobs, also when processes are killed.
+//! The queue on a real database: what is promised of jobs, also when processes are killed.
 
 #![allow(clippy::unwrap_used)]
 
 mod processes;
 mod slices;
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use pandaport_queue::{Behind, Queue, ServeConfig, Urgency};
 use pandaport_store::{Micros, Store, SyncId};
+use pandaport_test_database::TestDatabase;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -20,25 +20,15 @@ struct Site {
     store: Store,
     queue: Queue,
     shutdown: CancellationToken,
-    directory: tempfile::TempDir,
+    database: TestDatabase,
 }
 
 async fn site() -> Site {
-    let directory = tempfile::tempdir().unwrap();
-    let store = open(directory.path()).await;
-    let queue = Queue::new(&store).unwrap();
-    Site { store, queue, shutdown: CancellationToken::new(), directory }
-}
-
-async fn open(directory: &Path) -> Store {
-    let store = Store::create(&url(directory)).await.unwrap();
-    pandaport_queue::migrate(&store).await.unwrap();
+    let database = TestDatabase::new().await;
+    let store = database.open().await;
     pandaport_queue::check_schema(&store).await.unwrap();
-    store
-}
-
-fn url(directory: &Path) -> String {
-    format!("sqlite://{}", directory.join("test.db").display())
+    let queue = Queue::new(&store).unwrap();
+    Site { store, queue, shutdown: CancellationToken::new(), database }
 }
 
 fn config() -> ServeConfig {

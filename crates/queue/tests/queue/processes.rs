@@ -8,20 +8,21 @@ use std::time::{Duration, Instant};
 
 use pandaport_queue::{Queue, ServeConfig, SliceEnd, SyncJob};
 use pandaport_store::Store;
+use pandaport_test_database::TestDatabase;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::{behind, config, eventually, next, open, site, sync_id, url};
+use crate::{behind, config, eventually, next, site, sync_id};
 
 #[tokio::test]
 async fn processes_that_migrate_at_once_find_one_schema() {
+    let database = TestDatabase::empty().await;
     let directory = tempfile::tempdir().unwrap();
-    let children: Vec<Child> = (0..4).map(|_| child("processes::child_migrates", directory.path())).collect();
-    for mut child in children {
+    let migrating = || child("processes::child_migrates", database.url(), directory.path());
+    for mut child in [migrating(), migrating(), migrating(), migrating()] {
         assert!(child.wait().unwrap().success());
     }
-    let store = Store::connect(&url(directory.path())).await.unwrap();
-    pandaport_queue::check_schema(&store).await.unwrap();
+    pandaport_queue::check_schema(&database.open().await).await.unwrap();
 }
 
 /// The program is killed in the middle of a slice; the next one is alone on the file, as `up` is.
@@ -30,7 +31,7 @@ async fn after_a_kill_a_program_alone_goes_on_at_once() {
     let site = site().await;
     let id = sync_id();
     site.enqueue(id).await;
-    kill_in_slice(site.directory.path()).await;
+    kill_in_slice(site.database.url()).await;
 
     let begin = Instant::now();
     let mut tx = site.store.begin_write().await.unwrap();
@@ -69,7 +70,7 @@ async fn a_killed_workers_job_is_rescued() {
     let site = site().await;
     let id = sync_id();
     site.enqueue(id).await;
-    kill_in_slice(site.directory.path()).await;
+    kill_in_slice(site.database.url()).await;
     let begin = Instant::now();
     let (seen, mut slices) = mpsc::unbounded_channel();
     let config = ServeConfig { job_timeout: Duration::from_secs(2), rescue_every: Duration::from_secs(1), ..config() };
@@ -90,40 +91,46 @@ async fn a_killed_workers_job_is_rescued() {
 }
 
 /// Runs a worker as a process of its own and kills it in the middle of a slice.
-async fn kill_in_slice(directory: &Path) {
-    let mut child = child("processes::child_serves", directory);
-    let mark = directory.join("begun");
+async fn kill_in_slice(database: &str) {
+    let directory = tempfile::tempdir().unwrap();
+    let mut child = child("processes::child_serves", database, directory.path());
+    let mark = directory.path().join("begun");
     eventually(async || mark.exists()).await;
     child.kill().unwrap();
     child.wait().unwrap();
 }
 
 /// This very program, running one of the ignored tests below as a process of its own.
-fn child(test: &str, directory: &Path) -> Child {
+fn child(test: &str, database: &str, directory: &Path) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--ignored", "--exact", test])
         .env("TEST_DIRECTORY", directory)
+        .env("TEST_DATABASE", database)
         .stdout(Stdio::null())
         .spawn()
         .unwrap()
 }
 
-fn directory_of_child() -> Option<std::path::PathBuf> {
-    std::env::var_os("TEST_DIRECTORY").map(Into::into)
+/// The database of a child, and where it leaves marks.
+async fn given_to_child() -> Option<(Store, std::path::PathBuf)> {
+    let directory = std::env::var_os("TEST_DIRECTORY")?;
+    let store = Store::create(&std::env::var("TEST_DATABASE").unwrap()).await.unwrap();
+    pandaport_queue::migrate(&store).await.unwrap();
+    pandaport_queue::check_schema(&store).await.unwrap();
+    Some((store, directory.into()))
 }
 
 #[tokio::test]
 #[ignore = "run by others as a process of its own"]
 async fn child_migrates() {
-    let Some(directory) = directory_of_child() else { return };
-    open(&directory).await;
+    given_to_child().await;
 }
 
 #[tokio::test]
 #[ignore = "run by others as a process of its own"]
 async fn child_serves() {
-    let Some(directory) = directory_of_child() else { return };
-    let queue = Queue::new(&open(&directory).await).unwrap();
+    let Some((store, directory)) = given_to_child().await else { return };
+    let queue = Queue::new(&store).unwrap();
     let serving = queue
         .serve(config(), CancellationToken::new(), move |_: SyncJob, _| {
             let mark = directory.join("begun");

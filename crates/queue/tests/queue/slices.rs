@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use pandaport_queue::{Behind, JobContext, ServeConfig, SliceEnd, SyncJob, Urgency};
 use pandaport_store::Micros;
+use pandaport_test_database::{is_postgres, run, scalar};
 use tokio::sync::mpsc;
 
 use crate::{PATIENCE, behind, config, eventually, next, site, sync_id};
@@ -295,13 +296,13 @@ async fn rule_7_a_fresh_job_is_there_at_once_though_the_one_before_waits_for_its
     let site = site().await;
     let sync = sync_id();
     let waiting = async || site.queue.depth(Micros::now()).await.unwrap().waiting;
-    let pandaport_store::Pool::Sqlite { write, .. } = site.store.pool() else { panic!("SQLite") };
     site.enqueue(sync).await;
     // As a short pause leaves it when the clock goes back an hour after that.
-    sqlx::query("UPDATE river_job SET scheduled_at = strftime('%Y-%m-%d %H:%M:%f', 'now', '+1 hour')")
-        .execute(write)
-        .await
-        .unwrap();
+    let in_an_hour = match site.store.pool() {
+        pandaport_store::Pool::Sqlite { .. } => "strftime('%Y-%m-%d %H:%M:%f', 'now', '+1 hour')",
+        pandaport_store::Pool::Postgres(_) => "now() + INTERVAL '1 hour'",
+    };
+    pandaport_test_database::run(&site.store, format!("UPDATE river_job SET scheduled_at = {in_an_hour}")).await;
     assert_eq!(waiting().await, 0);
     let mut tx = site.store.begin_write().await.unwrap();
     let past = Micros::now().minus(Duration::from_millis(1));
@@ -349,9 +350,9 @@ async fn a_job_of_a_newer_program_is_left_alone() {
     let site = site().await;
     let sync_id = sync_id();
     site.enqueue(sync_id).await;
-    let pandaport_store::Pool::Sqlite { write, .. } = site.store.pool() else { unreachable!() };
-    let newer = format!(r#"{{"v":2,"sync_id":"{sync_id}"}}"#);
-    sqlx::query("UPDATE river_job SET args = jsonb($1)").bind(newer).execute(write).await.unwrap();
+    let newer = format!(r#"'{{"v":2,"sync_id":"{sync_id}"}}'"#);
+    let newer = if is_postgres() { newer } else { format!("jsonb({newer})") };
+    run(&site.store, format!("UPDATE river_job SET args = {newer}")).await;
     let served = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&served);
     let serving = site
@@ -362,13 +363,8 @@ async fn a_job_of_a_newer_program_is_left_alone() {
         })
         .await
         .unwrap();
-    let put_back = async || {
-        sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM river_job WHERE state = 'scheduled'")
-            .fetch_one(write)
-            .await
-            .unwrap()
-            == 1
-    };
+    let put_back =
+        async || scalar::<i64>(&site.store, "SELECT COUNT(*) FROM river_job WHERE state = 'scheduled'").await == 1;
     eventually(put_back).await;
     assert_eq!(served.load(Ordering::SeqCst), 0);
     site.shutdown.cancel();
@@ -378,8 +374,7 @@ async fn a_job_of_a_newer_program_is_left_alone() {
 #[tokio::test]
 async fn a_newer_schema_is_refused_and_left_as_it_is() {
     let site = site().await;
-    let pandaport_store::Pool::Sqlite { write, .. } = site.store.pool() else { unreachable!() };
-    sqlx::query("INSERT INTO river_migration (line, version) VALUES ('main', 999)").execute(write).await.unwrap();
+    run(&site.store, "INSERT INTO river_migration (line, version) VALUES ('main', 999)").await;
     let refused = pandaport_queue::check_schema(&site.store).await.unwrap_err().to_string();
     assert!(refused.contains("999") && refused.contains("newer program"), "{refused}");
     assert!(pandaport_queue::migrate(&site.store).await.is_err());

@@ -3,11 +3,12 @@
 //! An item goes from 0 (to weigh) to 1 (let through) or 2 (to be held). What is held is then taken out of what is sent:
 //! 5. A removal that is let through is sent (3) and done (4).
 
+use super::batches::rows;
 use super::slice::{CountDeltas, Progress, fenced};
-use super::{Guard, Slice};
+use super::{Guard, Op, Slice};
 use crate::dialect::{on_read, on_tx};
 use crate::held::HeldKind;
-use crate::{MappingId, Result, Store, Tx};
+use crate::{MappingId, Result, Store, SyncId, Tx};
 
 /// Where an item stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,14 +81,16 @@ macro_rules! free_deleted {
 }
 
 impl Store {
-    /// Whether anything is to be weighed, or was weighed and not yet acted on.
+    /// Whether anything is to be weighed, or was weighed and not yet acted on. (Here and below in the order of an index, or
+    /// PostgreSQL hopes to come upon one soon, and walks all that all syncs weigh.)
     ///
     /// # Errors
     /// [`crate::StoreError::Unavailable`].
     pub async fn is_to_be_weighed(&self, guard: Guard) -> Result<bool> {
         let (is_to_be,): (bool,) = on_read!(self, pool => sqlx::query_as(
-            "SELECT EXISTS (SELECT 1 FROM brake_items
-                            WHERE sync_id = $1 AND (step IN (0, 2) OR (kind = 'DELETED' AND step = 1)))")
+            "SELECT EXISTS (SELECT 1 FROM (
+                 SELECT 1 FROM brake_items
+                 WHERE sync_id = $1 AND (step IN (0, 2) OR (kind = 'DELETED' AND step = 1)) ORDER BY kind, step LIMIT 1) it)")
             .bind(guard.sync_id).fetch_one(pool).await)?;
         Ok(is_to_be)
     }
@@ -155,6 +158,7 @@ impl Store {
     /// [`crate::StoreError::FenceLost`], [`crate::StoreError::Unavailable`].
     pub async fn hold_deleted(&self, guard: Guard, message: &str, progress: &Progress) -> Result<bool> {
         let mut tx = self.begin_write().await?;
+        fenced(&mut tx, guard, progress).await?;
         let held = on_tx!(&mut tx, conn => sqlx::query(
             "UPDATE sync_records SET step = 9, outcome = 'PLANNED', reason = 'HELD', message = $2, changes = NULL,
                     wanted = NULL, found = NULL, plan = NULL
@@ -164,9 +168,8 @@ impl Store {
         on_tx!(&mut tx, conn => sqlx::query(
             "UPDATE brake_items SET step = 5 WHERE sync_id = $1 AND kind = 'DELETED' AND step = 2")
             .bind(guard.sync_id).execute(conn).await.map(|_| ()))?;
-        let unchanged = i64::try_from(held).unwrap_or(i64::MAX);
-        let counts = CountDeltas { unchanged: progress.counts.unchanged + unchanged, ..progress.counts };
-        let cancel = fenced(&mut tx, guard, &Progress { counts, ..progress.clone() }).await?;
+        let counts = CountDeltas { unchanged: i64::try_from(held).unwrap_or(i64::MAX), ..CountDeltas::default() };
+        let cancel = fenced(&mut tx, guard, &Progress { counts, ..Progress::default() }).await?;
         tx.commit().await?;
         Ok(cancel)
     }
@@ -216,7 +219,8 @@ impl Store {
     /// [`crate::StoreError::Unavailable`].
     pub async fn holds(&self, guard: Guard, read_complete: bool) -> Result<bool> {
         let (holds,): (bool,) = on_read!(self, pool => sqlx::query_as(
-            "SELECT EXISTS (SELECT 1 FROM brake_items WHERE sync_id = $1 AND step IN (2, 5))
+            "SELECT EXISTS (SELECT 1 FROM (
+                     SELECT 1 FROM brake_items WHERE sync_id = $1 AND step IN (2, 5) ORDER BY kind, step LIMIT 1) it)
                  OR (NOT $2 AND EXISTS (SELECT 1 FROM held_changes h JOIN syncs s ON s.mapping_id = h.mapping_id
                                         WHERE s.sync_id = $1 AND h.kind = 'REMOVAL'))")
             .bind(guard.sync_id).bind(read_complete).fetch_one(pool).await)?;
@@ -225,21 +229,28 @@ impl Store {
 }
 
 /// What is decided anew is weighed anew.
-pub(super) async fn weigh(tx: &mut Tx, slice: &Slice, item: &Item, record_id: Option<&str>) -> Result<()> {
-    on_tx!(tx, conn => sqlx::query(
+pub(super) async fn weigh(tx: &mut Tx, slice: &Slice, batch: &[&Op]) -> Result<()> {
+    let rows = rows!(batch, Op::Weigh { item, record_id } => (item.kind.as_str(), &item.device_id, &item.column_id, record_id));
+    let sql = tx.sql(
         "INSERT INTO brake_items (sync_id, kind, device_id, column_id, tenant, record_id, step)
-         VALUES ($1, $2, $3, $4, $5, $6, 0)
-         ON CONFLICT (sync_id, kind, device_id, column_id) DO UPDATE SET step = 0, record_id = excluded.record_id")
-        .bind(slice.guard.sync_id).bind(item.kind).bind(&item.device_id).bind(&item.column_id)
-        .bind(&slice.row.tenant).bind(record_id).execute(conn).await.map(|_| ()))?;
+         SELECT $1, it.kind, it.device, it.of_column, $2, it.record, 0
+         FROM ROWS($3: kind TEXT, device TEXT, of_column TEXT, record TEXT) AS it
+         WHERE TRUE ON CONFLICT (sync_id, kind, device_id, column_id) DO UPDATE SET step = 0, record_id = excluded.record_id",
+    );
+    on_tx!(tx, conn => sqlx::query(sql).bind(slice.guard.sync_id).bind(&slice.row.tenant).bind(rows)
+        .execute(conn).await.map(|_| ()))?;
     Ok(())
 }
 
-pub(super) async fn step(tx: &mut Tx, guard: Guard, item: &Item, step: ItemStep, attempts: i64) -> Result<()> {
-    on_tx!(tx, conn => sqlx::query(
-        "UPDATE brake_items SET step = $5, attempts = attempts + $6
-         WHERE sync_id = $1 AND kind = $2 AND device_id = $3 AND column_id = $4")
-        .bind(guard.sync_id).bind(item.kind).bind(&item.device_id).bind(&item.column_id).bind(step.number())
-        .bind(attempts).execute(conn).await.map(|_| ()))?;
+pub(super) async fn step(tx: &mut Tx, sync: SyncId, batch: &[&Op]) -> Result<()> {
+    let rows = rows!(batch, Op::Weighed { item, step, attempts } =>
+        (item.kind.as_str(), &item.device_id, &item.column_id, step.number(), attempts));
+    let sql = tx.sql(
+        "UPDATE brake_items SET step = it.step, attempts = brake_items.attempts + it.attempts
+         FROM ROWS($2: kind TEXT, device TEXT, of_column TEXT, step BIGINT, attempts BIGINT) AS it
+         WHERE brake_items.sync_id = $1 AND brake_items.kind = it.kind AND brake_items.device_id = it.device
+           AND brake_items.column_id = it.of_column",
+    );
+    on_tx!(tx, conn => sqlx::query(sql).bind(sync).bind(rows).execute(conn).await.map(|_| ()))?;
     Ok(())
 }

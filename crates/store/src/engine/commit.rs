@@ -1,7 +1,8 @@
 //! Applying a list of changes, with the progress of the sync, in one transaction under the fence.
 
-use super::slice::{Guard, Progress, fenced};
-use super::{Op, Slice, brake, link_rows, record_rows, removal};
+use super::batches::batches;
+use super::slice::{Progress, fenced};
+use super::{Op, Slice, brake, intents, link_rows, record_rows, removal};
 use crate::dialect::on_tx;
 use crate::{Result, Store, Tx};
 
@@ -20,11 +21,12 @@ impl Store {
 }
 
 pub(super) async fn apply(tx: &mut Tx, slice: &Slice, ops: &[Op]) -> Result<()> {
-    for op in ops {
-        match op {
-            Op::MoveLink { from, to } if slice.guard.dry_run => note_move(tx, slice, from, to).await?,
-            op if slice.guard.dry_run && touches_more_than_the_sync(op) => {}
-            op => apply_one(tx, slice, slice.guard, op).await?,
+    let is_dry = slice.guard.dry_run;
+    let meant = ops.iter().filter(|op| !is_dry || matches!(op, Op::MoveLink { .. }) || !touches_more_than_the_sync(op));
+    for batch in batches(meant) {
+        match batch.as_slice() {
+            [Op::MoveLink { from, to }] if is_dry => note_move(tx, slice, from, to).await?,
+            batch => apply_batch(tx, slice, batch).await?,
         }
     }
     Ok(())
@@ -71,63 +73,36 @@ fn touches_more_than_the_sync(op: &Op) -> bool {
     }
 }
 
-async fn apply_one(tx: &mut Tx, slice: &Slice, guard: Guard, op: &Op) -> Result<()> {
-    let row = &slice.row;
-    match op {
-        Op::PutLink(link) => link_rows::put(tx, slice, link).await,
-        Op::KeepLink { device_id, fingerprint, cells, forms, passenger_time } => {
-            let keep = link_rows::Keep {
-                fingerprint,
-                cells: cells.as_deref(),
-                forms: forms.as_deref(),
-                passenger_time: *passenger_time,
-            };
-            link_rows::keep(tx, slice, device_id, &keep).await
-        }
+/// Changes of one kind, as [`batches`] puts them together.
+async fn apply_batch(tx: &mut Tx, slice: &Slice, batch: &[&Op]) -> Result<()> {
+    let (mapping, sync) = (slice.row.mapping_id, slice.guard.sync_id);
+    let Some(first) = batch.first() else { return Ok(()) };
+    match first {
+        Op::PutLink(_) => link_rows::put(tx, slice, batch).await,
+        Op::KeepLink { .. } => link_rows::keep(tx, slice, batch).await,
         Op::MoveLink { from, to } => link_rows::move_to(tx, slice, from, to).await,
-        Op::ClearRecord { device_id } => link_rows::clear_record(tx, row.mapping_id, device_id).await,
-        Op::DropLink { device_id } => link_rows::drop_link(tx, row.mapping_id, device_id).await,
-        Op::Flag { device_id, set, clear } => link_rows::flag(tx, row.mapping_id, device_id, *set, *clear).await,
-        Op::MarkDirty { device_id, cells } => link_rows::mark_dirty(tx, slice, device_id, cells).await,
-        Op::MarkClean { device_id, cells } => link_rows::mark_clean(tx, slice, device_id, cells).await,
-        Op::RejectLink(rejection) => link_rows::reject(tx, slice, rejection).await,
-        Op::PutIntent(intent) => super::intents::put(tx, slice, intent).await,
-        Op::DropIntent { device_id } => super::intents::drop(tx, row.mapping_id, device_id).await,
-        Op::LookAgain { device_id, looks, next_look_time, applied } => {
-            super::intents::look_again(tx, row.mapping_id, device_id, *looks, *next_look_time, *applied).await
-        }
-        Op::Step { device_id, step } => record_rows::step(tx, guard.sync_id, device_id, *step).await,
-        Op::Unsent { device_id, step } => record_rows::unsent(tx, guard.sync_id, device_id, *step).await,
-        Op::Found { device_id, found } => record_rows::found(tx, guard.sync_id, device_id, found).await,
-        Op::Plan { device_id, step, plan, changes, record_id } => {
-            record_rows::plan(tx, guard.sync_id, device_id, *step, plan, changes, record_id.as_deref()).await
-        }
-        Op::Note { device_id, reason, message } => {
-            record_rows::note(tx, guard.sync_id, device_id, reason, message).await
-        }
-        Op::Done { device_id, outcome, reason, message, record_id, changes } => {
-            let done = record_rows::Done {
-                outcome,
-                reason: *reason,
-                message: message.as_deref(),
-                record_id: record_id.as_deref(),
-                changes: changes.as_deref(),
-            };
-            record_rows::done(tx, guard.sync_id, device_id, &done).await
-        }
-        Op::RejectUnchanged { device_id, reason, message } => {
-            record_rows::reject_unchanged(tx, slice, device_id, reason, message).await
-        }
-        Op::Drop { device_id } => record_rows::drop(tx, guard.sync_id, device_id).await,
-        Op::Weigh { item, record_id } => brake::weigh(tx, slice, item, record_id.as_deref()).await,
-        Op::Weighed { item, step, attempts } => brake::step(tx, guard, item, *step, *attempts).await,
-        Op::HoldPart { device_id, plan, changes, message } => {
-            record_rows::hold_part(tx, guard.sync_id, device_id, plan.as_deref(), changes, message).await
-        }
-        Op::Conclude(conclusion) => removal::conclude(tx, slice, conclusion).await,
-        Op::RefuseRemoval { device_id, reason, message, time } => {
-            removal::refuse(tx, row.mapping_id, device_id, reason, message, *time).await
-        }
-        Op::Hold { device_id, message } => record_rows::hold(tx, guard.sync_id, device_id, message).await,
+        Op::ClearRecord { .. } => link_rows::clear_record(tx, mapping, batch).await,
+        Op::DropLink { .. } => link_rows::drop_links(tx, mapping, batch).await,
+        Op::Flag { .. } => link_rows::flag(tx, mapping, batch).await,
+        Op::MarkDirty { .. } => link_rows::mark_dirty(tx, slice, batch).await,
+        Op::MarkClean { .. } => link_rows::mark_clean(tx, slice, batch).await,
+        Op::RejectLink(_) => link_rows::reject(tx, slice, batch).await,
+        Op::PutIntent(_) => intents::put(tx, slice, batch).await,
+        Op::DropIntent { .. } => intents::drop(tx, mapping, batch).await,
+        Op::LookAgain { .. } => intents::look_again(tx, mapping, batch).await,
+        Op::Step { .. } => record_rows::step(tx, sync, batch).await,
+        Op::Unsent { .. } => record_rows::unsent(tx, sync, batch).await,
+        Op::Found { .. } => record_rows::found(tx, sync, batch).await,
+        Op::Plan { .. } => record_rows::plan(tx, sync, batch).await,
+        Op::Note { .. } => record_rows::note(tx, sync, batch).await,
+        Op::Done { .. } => record_rows::done(tx, sync, batch).await,
+        Op::RejectUnchanged { .. } => record_rows::reject_unchanged(tx, slice, batch).await,
+        Op::Drop { .. } => record_rows::drop(tx, sync, batch).await,
+        Op::Weigh { .. } => brake::weigh(tx, slice, batch).await,
+        Op::Weighed { .. } => brake::step(tx, sync, batch).await,
+        Op::HoldPart { .. } => record_rows::hold_part(tx, sync, batch).await,
+        Op::Conclude(_) => removal::conclude(tx, slice, batch).await,
+        Op::RefuseRemoval { .. } => removal::refuse(tx, mapping, batch).await,
+        Op::Hold { .. } => record_rows::hold(tx, sync, batch).await,
     }
 }

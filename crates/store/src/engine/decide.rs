@@ -104,7 +104,7 @@ impl Store {
     /// [`crate::StoreError::Unavailable`].
     pub async fn record_holders(&self, slice: &Slice, record_ids: &[&str]) -> Result<Vec<String>> {
         let held: Vec<(String,)> = on_read!(self, pool => sqlx::query_as(self.sql(
-            "SELECT record_id FROM link_values WHERE mapping_id = $1 AND record_id IN (IDS($2))"))
+            "SELECT record_id FROM link_values WHERE mapping_id = $1 AND record_id IN IDS($2)"))
             .bind(slice.row.mapping_id).bind(id_list(record_ids)).fetch_all(pool).await)?;
         Ok(held.into_iter().map(|it| it.0).collect())
     }
@@ -135,7 +135,7 @@ impl Store {
         }
         let gone: Vec<(String,)> = on_read!(self, pool => sqlx::query_as(self.sql(
             "SELECT record_id FROM brake_items
-             WHERE sync_id = $1 AND kind = 'DELETED' AND step IN (1, 4) AND record_id IN (IDS($2))"))
+             WHERE sync_id = $1 AND kind = 'DELETED' AND step IN (1, 4) AND record_id IN IDS($2)"))
             .bind(slice.guard.sync_id).bind(id_list(record_ids)).fetch_all(pool).await)?;
         Ok(gone.into_iter().map(|it| it.0).collect())
     }
@@ -152,7 +152,7 @@ impl Store {
         let removed: Vec<(String,)> = on_read!(self, pool => sqlx::query_as(self.sql(
             "SELECT r.record_id FROM syncs s JOIN sync_records r ON r.sync_id = s.sync_id
              WHERE s.tenant = $1 AND s.mapping_id = $2 AND s.end_time > $3
-               AND r.identifier_key IN (IDS($4)) AND r.outcome = 'REMOVED' AND r.record_id IS NOT NULL"))
+               AND r.identifier_key IN IDS($4) AND r.outcome = 'REMOVED' AND r.record_id IS NOT NULL"))
             .bind(&slice.row.tenant).bind(slice.row.mapping_id).bind(since).bind(id_list(keys)).fetch_all(pool).await)?;
         Ok(removed.into_iter().map(|it| it.0).collect())
     }
@@ -183,7 +183,7 @@ macro_rules! holders {
              FROM link_values v JOIN links l ON l.mapping_id = v.mapping_id AND l.device_id = v.device_id
              WHERE v.mapping_id = $2 AND v.record_id IS NOT NULL AND v.",
             $column,
-            " IN (IDS($3))"
+            " IN IDS($3)"
         )
     };
 }

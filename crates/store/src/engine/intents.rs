@@ -1,7 +1,8 @@
 //! Creates in flight: they belong to the mapping and outlive the sync, whatever ends it (rule 3).
 
-use super::{Guard, Intent, Slice};
-use crate::dialect::{on_read, on_tx};
+use super::batches::{devices, rows};
+use super::{Guard, Op, Slice};
+use crate::dialect::{id_list, on_read, on_tx};
 use crate::{MappingId, Micros, Result, Store, SyncId, Tx};
 
 /// A create whose outcome is not known.
@@ -118,39 +119,40 @@ impl Store {
     }
 }
 
-pub(super) async fn put(tx: &mut Tx, slice: &Slice, it: &Intent) -> Result<()> {
-    on_tx!(tx, conn => sqlx::query(
+pub(super) async fn put(tx: &mut Tx, slice: &Slice, batch: &[&Op]) -> Result<()> {
+    let rows = rows!(batch, Op::PutIntent(it) => (&it.device_id, &it.identifier, &it.identifier_key, &it.serial_number,
+        it.sent_time, it.next_look_time, &it.payload));
+    let sql = tx.sql(
         "INSERT INTO intents (mapping_id, device_id, tenant, identifier, identifier_key, serial_number, sync_id, fence,
              sent_time, next_look_time, payload)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-         ON CONFLICT (mapping_id, device_id) DO UPDATE SET
+         SELECT $1, it.device, $2, it.identifier, it.identifier_key, it.serial, $3, $4, it.sent, it.next_look, it.payload
+         FROM ROWS($5: device TEXT, identifier TEXT, identifier_key TEXT, serial TEXT, sent BIGINT, next_look BIGINT,
+                   payload TEXT) AS it
+         WHERE TRUE ON CONFLICT (mapping_id, device_id) DO UPDATE SET
              identifier = excluded.identifier, identifier_key = excluded.identifier_key,
              serial_number = excluded.serial_number, sync_id = excluded.sync_id, fence = excluded.fence,
              applied = FALSE, looks = 0, sent_time = excluded.sent_time, next_look_time = excluded.next_look_time,
-             payload = excluded.payload")
-        .bind(slice.row.mapping_id).bind(&it.device_id).bind(&slice.row.tenant).bind(&it.identifier)
-        .bind(&it.identifier_key).bind(&it.serial_number).bind(slice.guard.sync_id).bind(slice.guard.fence)
-        .bind(it.sent_time).bind(it.next_look_time).bind(&it.payload).execute(conn).await.map(|_| ()))?;
+             payload = excluded.payload",
+    );
+    on_tx!(tx, conn => sqlx::query(sql).bind(slice.row.mapping_id).bind(&slice.row.tenant).bind(slice.guard.sync_id)
+        .bind(slice.guard.fence).bind(rows).execute(conn).await.map(|_| ()))?;
     Ok(())
 }
 
-pub(super) async fn drop(tx: &mut Tx, mapping: MappingId, device: &str) -> Result<()> {
-    on_tx!(tx, conn => sqlx::query("DELETE FROM intents WHERE mapping_id = $1 AND device_id = $2")
-        .bind(mapping).bind(device).execute(conn).await.map(|_| ()))?;
+pub(super) async fn drop(tx: &mut Tx, mapping: MappingId, batch: &[&Op]) -> Result<()> {
+    let sql = tx.sql("DELETE FROM intents WHERE mapping_id = $1 AND device_id IN IDS($2)");
+    on_tx!(tx, conn => sqlx::query(sql).bind(mapping).bind(id_list(&devices(batch))).execute(conn).await.map(|_| ()))?;
     Ok(())
 }
 
-pub(super) async fn look_again(
-    tx: &mut Tx,
-    mapping: MappingId,
-    device: &str,
-    looks: i64,
-    next_look_time: Micros,
-    applied: bool,
-) -> Result<()> {
-    on_tx!(tx, conn => sqlx::query(
-        "UPDATE intents SET looks = $3, next_look_time = $4, applied = (applied OR $5)
-         WHERE mapping_id = $1 AND device_id = $2")
-        .bind(mapping).bind(device).bind(looks).bind(next_look_time).bind(applied).execute(conn).await.map(|_| ()))?;
+pub(super) async fn look_again(tx: &mut Tx, mapping: MappingId, batch: &[&Op]) -> Result<()> {
+    let rows = rows!(batch, Op::LookAgain { device_id, looks, next_look_time, applied } =>
+        (device_id, looks, next_look_time, applied));
+    let sql = tx.sql(
+        "UPDATE intents SET looks = it.looks, next_look_time = it.next_look, applied = (intents.applied OR it.applied)
+         FROM ROWS($2: device TEXT, looks BIGINT, next_look BIGINT, applied BOOLEAN) AS it
+         WHERE intents.mapping_id = $1 AND intents.device_id = it.device",
+    );
+    on_tx!(tx, conn => sqlx::query(sql).bind(mapping).bind(rows).execute(conn).await.map(|_| ()))?;
     Ok(())
 }

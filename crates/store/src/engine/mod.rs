@@ -11,6 +11,7 @@
 //! [`StoreError::FenceLost`]: crate::StoreError::FenceLost
 
 mod apply;
+mod batches;
 mod brake;
 mod commit;
 mod decide;

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use sqlx::QueryBuilder;
 
-use super::slice::{Guard, Progress, fenced};
+use super::slice::{Guard, Progress, fenced, lock_mapping};
 use crate::dialect::{id_list, on_read, on_tx};
 use crate::{MappingId, Micros, Result, Store, SyncId, Tenant, Tx};
 
@@ -109,15 +109,15 @@ impl Store {
         let ids = id_list(devices);
         let links: Vec<NarrowLink> = on_read!(self, pool => sqlx::query_as(self.sql(
             "SELECT device_id, fingerprint, flags, passenger_time, seen_sync FROM links
-             WHERE mapping_id = $1 AND device_id IN (IDS($2))"))
+             WHERE mapping_id = $1 AND device_id IN IDS($2)"))
             .bind(mapping).bind(&ids).fetch_all(pool).await)?;
         let taken: Vec<(String,)> = on_read!(self, pool => sqlx::query_as(self.sql(
-            "SELECT device_id FROM sync_records WHERE sync_id = $1 AND device_id IN (IDS($2))"))
+            "SELECT device_id FROM sync_records WHERE sync_id = $1 AND device_id IN IDS($2)"))
             .bind(guard.sync_id).bind(&ids).fetch_all(pool).await)?;
         let mut state = PageState { taken: taken.into_iter().map(|it| it.0).collect(), ..PageState::default() };
         if guard.dry_run {
             let seen: Vec<(String,)> = on_read!(self, pool => sqlx::query_as(self.sql(
-                "SELECT device_id FROM dry_run_seen WHERE sync_id = $1 AND device_id IN (IDS($2))"))
+                "SELECT device_id FROM dry_run_seen WHERE sync_id = $1 AND device_id IN IDS($2)"))
                 .bind(guard.sync_id).bind(&ids).fetch_all(pool).await)?;
             state.taken.extend(seen.into_iter().map(|it| it.0));
         }
@@ -128,13 +128,13 @@ impl Store {
             .collect();
         if !quarantined.is_empty() {
             let refused: Vec<(String, Option<Micros>)> = on_read!(self, pool => sqlx::query_as(self.sql(
-                "SELECT device_id, rejected_time FROM link_values WHERE mapping_id = $1 AND device_id IN (IDS($2))"))
+                "SELECT device_id, rejected_time FROM link_values WHERE mapping_id = $1 AND device_id IN IDS($2)"))
                 .bind(mapping).bind(id_list(&quarantined)).fetch_all(pool).await)?;
             state.refused = refused.into_iter().filter_map(|(id, time)| Some((id, time?))).collect();
         }
         if !users.is_empty() {
             let active: Vec<(String, bool)> = on_read!(self, pool => sqlx::query_as(self.sql(
-                "SELECT user_id, active FROM sync_users WHERE sync_id = $1 AND user_id IN (IDS($2))"))
+                "SELECT user_id, active FROM sync_users WHERE sync_id = $1 AND user_id IN IDS($2)"))
                 .bind(guard.sync_id).bind(id_list(users)).fetch_all(pool).await)?;
             state.users = active.into_iter().collect();
         }
@@ -210,6 +210,7 @@ impl Store {
         progress: &Progress,
     ) -> Result<bool> {
         let mut tx = self.begin_write().await?;
+        lock_mapping(&mut tx, slice.guard.sync_id).await?;
         let cancel = fenced(&mut tx, slice.guard, progress).await?;
         if let (Some(size), false) = (complete, slice.guard.dry_run) {
             on_tx!(&mut tx, conn => sqlx::query(

@@ -166,7 +166,7 @@ impl Store {
     pub async fn shown(&self, plan: SyncId, devices: &[&str]) -> Result<Vec<Shown>> {
         Ok(on_read!(self, pool => sqlx::query_as(self.sql(
             "SELECT device_id, identifier, outcome, reason, record_id, changes FROM sync_records
-             WHERE sync_id = $1 AND outcome <> 'SKIPPED' AND device_id IN (IDS($2))"))
+             WHERE sync_id = $1 AND outcome <> 'SKIPPED' AND device_id IN IDS($2)"))
             .bind(plan).bind(id_list(devices)).fetch_all(pool).await)?)
     }
 

@@ -1,8 +1,9 @@
 //! Whose records the removal policy is due for (rule 10), and what becomes of them.
 
+use super::batches::{devices, rows};
 use super::slice::{CountDeltas, Progress, fenced};
-use super::{Guard, Slice};
-use crate::dialect::{on_read, on_tx};
+use super::{Guard, Op, Slice};
+use crate::dialect::{id_list, on_read, on_tx};
 use crate::{MappingId, Micros, Result, Store, Tx};
 
 /// When the policy is due.
@@ -97,6 +98,7 @@ impl Store {
     pub async fn list_removals(&self, slice: &Slice, due: &Due, progress: &Progress) -> Result<bool> {
         let (guard, row) = (slice.guard, &slice.row);
         let mut tx = self.begin_write().await?;
+        fenced(&mut tx, guard, progress).await?;
         on_tx!(&mut tx, conn => sqlx::query(concat!(
             "INSERT INTO brake_items (sync_id, kind, device_id, column_id, tenant, record_id, step)
              SELECT $1, 'REMOVAL', l.device_id, '', l.tenant, v.record_id, 0 FROM ", links_of_sync!(),
@@ -109,8 +111,8 @@ impl Store {
             "SELECT COUNT(*) FROM ", links_of_sync!(), " WHERE ", due!(), " AND ", refused_lately!(), " AND NOT ", present!()))
             .bind(guard.sync_id).bind(row.mapping_id).bind(row.start_time).bind(due.at_once).bind(due.settled)
             .bind(due.absent_by).bind(due.refused_by).fetch_one(conn).await)?;
-        let counts = CountDeltas { still_rejected: progress.counts.still_rejected + refused, ..progress.counts };
-        let cancel = fenced(&mut tx, guard, &Progress { counts, ..progress.clone() }).await?;
+        let counts = CountDeltas { still_rejected: refused, ..CountDeltas::default() };
+        let cancel = fenced(&mut tx, guard, &Progress { counts, ..Progress::default() }).await?;
         tx.commit().await?;
         Ok(cancel)
     }
@@ -207,39 +209,40 @@ impl Store {
     }
 }
 
-/// The record of a device that this sync may have had nothing to do with before. One whose values were rejected stays
-/// rejected, with the removal among its changes.
-pub(super) async fn conclude(tx: &mut Tx, slice: &Slice, it: &Conclusion) -> Result<()> {
-    on_tx!(tx, conn => sqlx::query(
+/// Records of devices that this sync may have had nothing to do with before. One whose values were rejected stays rejected,
+/// with the removal among its changes.
+pub(super) async fn conclude(tx: &mut Tx, slice: &Slice, batch: &[&Op]) -> Result<()> {
+    let rows = rows!(batch, Op::Conclude(it) => (&it.device_id, it.outcome, it.reason, &it.message, &it.changes));
+    let sql = tx.sql(
         "INSERT INTO sync_records (sync_id, device_id, tenant, mapping_id, identifier, identifier_key, serial_number,
              fingerprint, last_enrollment, last_check_in, step, outcome, reason, message, record_id, changes)
          SELECT $1, l.device_id, l.tenant, l.mapping_id, v.identifier, v.identifier_key, v.serial_number,
-             l.fingerprint, l.last_enrollment, l.last_check_in, 9, $4, $5, $6, v.record_id, $7
-         FROM links l JOIN link_values v ON v.link_id = l.link_id
-         WHERE l.mapping_id = $2 AND l.device_id = $3
-         ON CONFLICT (sync_id, device_id) DO UPDATE SET
+             l.fingerprint, l.last_enrollment, l.last_check_in, 9, it.outcome, it.reason, it.message, v.record_id, it.changes
+         FROM ROWS($3: device TEXT, outcome TEXT, reason TEXT, message TEXT, changes TEXT) AS it
+         JOIN links l ON l.mapping_id = $2 AND l.device_id = it.device
+         JOIN link_values v ON v.link_id = l.link_id
+         WHERE TRUE ON CONFLICT (sync_id, device_id) DO UPDATE SET
              outcome = CASE sync_records.outcome WHEN 'REJECTED' THEN sync_records.outcome ELSE excluded.outcome END,
              reason = CASE sync_records.outcome WHEN 'REJECTED' THEN sync_records.reason ELSE excluded.reason END,
              message = CASE sync_records.outcome WHEN 'REJECTED' THEN sync_records.message ELSE excluded.message END,
-             changes = COALESCE(excluded.changes, sync_records.changes)")
-        .bind(slice.guard.sync_id).bind(slice.row.mapping_id).bind(&it.device_id).bind(it.outcome).bind(it.reason)
-        .bind(&it.message).bind(&it.changes).execute(conn).await.map(|_| ()))?;
+             changes = COALESCE(excluded.changes, sync_records.changes)",
+    );
+    on_tx!(tx, conn => sqlx::query(sql).bind(slice.guard.sync_id).bind(slice.row.mapping_id).bind(rows)
+        .execute(conn).await.map(|_| ()))?;
     Ok(())
 }
 
-/// Its removal was refused: the link says so, and it is not tried again at once (rule 5). What is known of the device stays.
-pub(super) async fn refuse(
-    tx: &mut Tx,
-    mapping: MappingId,
-    device: &str,
-    reason: &str,
-    message: &str,
-    time: Micros,
-) -> Result<()> {
-    on_tx!(&mut *tx, conn => sqlx::query("UPDATE links SET flags = (flags | 4) WHERE mapping_id = $1 AND device_id = $2")
-        .bind(mapping).bind(device).execute(conn).await.map(|_| ()))?;
-    on_tx!(tx, conn => sqlx::query(
-        "UPDATE link_values SET reason = $3, message = $4, rejected_time = $5 WHERE mapping_id = $1 AND device_id = $2")
-        .bind(mapping).bind(device).bind(reason).bind(message).bind(time).execute(conn).await.map(|_| ()))?;
+/// Their removal was refused: the links say so, and it is not tried again at once (rule 5). What is known of the devices stays.
+pub(super) async fn refuse(tx: &mut Tx, mapping: MappingId, batch: &[&Op]) -> Result<()> {
+    let sql = tx.sql("UPDATE links SET flags = (flags | 4) WHERE mapping_id = $1 AND device_id IN IDS($2)");
+    on_tx!(&mut *tx, conn => sqlx::query(sql).bind(mapping).bind(id_list(&devices(batch))).execute(conn).await.map(|_| ()))?;
+    let rows =
+        rows!(batch, Op::RefuseRemoval { device_id, reason, message, time } => (device_id, reason, message, time));
+    let sql = tx.sql(
+        "UPDATE link_values SET reason = it.reason, message = it.message, rejected_time = it.refused
+         FROM ROWS($2: device TEXT, reason TEXT, message TEXT, refused BIGINT) AS it
+         WHERE link_values.mapping_id = $1 AND link_values.device_id = it.device",
+    );
+    on_tx!(tx, conn => sqlx::query(sql).bind(mapping).bind(rows).execute(conn).await.map(|_| ()))?;
     Ok(())
 }

@@ -75,12 +75,12 @@ impl Store {
             "SELECT r.identifier_key, r.identifier, r.device_id, r.serial_number, r.last_enrollment, r.last_check_in,
                     r.fingerprint, TRUE AS planned, COALESCE(l.flags, 0) AS flags
              FROM sync_records r LEFT JOIN links l ON l.mapping_id = r.mapping_id AND l.device_id = r.device_id
-             WHERE r.sync_id = $1 AND r.outcome = 'PLANNED' AND r.identifier_key IN (IDS($2))
+             WHERE r.sync_id = $1 AND r.outcome = 'PLANNED' AND r.identifier_key IN IDS($2)
              UNION ALL
              SELECT v.identifier_key, v.identifier, v.device_id, v.serial_number, l.last_enrollment, l.last_check_in,
                     l.fingerprint, FALSE, l.flags
              FROM link_values v JOIN links l ON l.mapping_id = v.mapping_id AND l.device_id = v.device_id
-             WHERE v.mapping_id = $3 AND v.identifier_key IN (IDS($2))
+             WHERE v.mapping_id = $3 AND v.identifier_key IN IDS($2)
                AND (l.seen_sync = $1 OR EXISTS (
                     SELECT 1 FROM dry_run_seen d WHERE d.sync_id = $1 AND d.device_id = l.device_id))
                AND NOT EXISTS (SELECT 1 FROM sync_records o WHERE o.sync_id = $1 AND o.device_id = v.device_id)

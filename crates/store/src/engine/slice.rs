@@ -221,6 +221,10 @@ impl Store {
         now: Micros,
     ) -> Result<bool> {
         let mut tx = self.begin_write().await?;
+        // An outage that lasts is told to the mapping.
+        if !guard.dry_run && wait.outage.is_some() {
+            lock_mapping(&mut tx, guard.sync_id).await?;
+        }
         let cancel = fenced(&mut tx, guard, progress).await?;
         on_tx!(&mut tx, conn => sqlx::query(
             "UPDATE syncs SET state = 'WAITING', wait_reason = $2, wait_message = $3, wait_until = $4,
@@ -243,6 +247,7 @@ impl Store {
     /// [`StoreError::FenceLost`], [`StoreError::Unavailable`].
     pub async fn note_schema(&self, slice: &Slice, notes: &str, columns: Option<&str>) -> Result<()> {
         let mut tx = self.begin_write().await?;
+        lock_mapping(&mut tx, slice.guard.sync_id).await?;
         fenced(&mut tx, slice.guard, &Progress::default()).await?;
         on_tx!(&mut tx, conn => sqlx::query("UPDATE mappings SET notes = $3 WHERE mapping_id = $1 AND revision = $2")
             .bind(slice.row.mapping_id).bind(slice.row.revision).bind(notes).execute(conn).await.map(|_| ()))?;
@@ -258,6 +263,7 @@ impl Store {
     /// [`StoreError::FenceLost`], [`StoreError::Unavailable`].
     pub async fn finish_sync(&self, guard: Guard, progress: &Progress, ending: &Ending, now: Micros) -> Result<()> {
         let mut tx = self.begin_write().await?;
+        lock_mapping(&mut tx, guard.sync_id).await?;
         fenced(&mut tx, guard, progress).await?;
         let (reason, message) = ending.error.clone().unzip();
         on_tx!(&mut tx, conn => sqlx::query(
@@ -322,7 +328,17 @@ const TELL_MAPPING: &str = "
                             ELSE state_reason END
     WHERE mapping_id = (SELECT mapping_id FROM syncs WHERE sync_id = $1)";
 
-/// Adds progress to the sync row if the fence is still ours. Answers whether the sync is to be cancelled.
+/// Locks the sync's mapping, for what writes to both: before the sync itself, as everybody does (see `dialect`).
+pub(super) async fn lock_mapping(tx: &mut Tx, sync_id: SyncId) -> Result<()> {
+    let sql = tx.sql(
+        "SELECT mapping_id FROM mappings WHERE mapping_id = (SELECT mapping_id FROM syncs WHERE sync_id = $1) FOR NO KEY UPDATE",
+    );
+    on_tx!(tx, conn => sqlx::query(sql).bind(sync_id).execute(conn).await.map(|_| ()))?;
+    Ok(())
+}
+
+/// Adds progress to the sync row if the fence is still ours, and keeps everybody else from the sync until the transaction
+/// ends: it comes before all else that is written of it. Answers whether the sync is to be cancelled.
 pub(super) async fn fenced(tx: &mut Tx, guard: Guard, progress: &Progress) -> Result<bool> {
     let counts = if guard.rehearsal { CountDeltas::default() } else { progress.counts };
     let row: Option<(Option<Micros>,)> = on_tx!(&mut *tx, conn => sqlx::query_as(

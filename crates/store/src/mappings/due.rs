@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use super::MappingState;
-use super::read::get_in;
 use super::times::schedule;
+use super::{Mapping, MappingState};
 use crate::dialect::{on_read, on_tx};
 use crate::syncs::{self, Creation, Mode, NewSync, TriggerKind};
 use crate::{MappingId, Micros, Result, Store, Tenant, Tx};
@@ -36,7 +35,15 @@ pub async fn due(store: &Store, now: Micros, limit: u32) -> Result<Vec<DueMappin
 /// # Errors
 /// [`crate::StoreError::Unavailable`].
 pub async fn claim_due(tx: &mut Tx, due: &DueMapping, now: Micros) -> Result<Option<Creation>> {
-    let mapping = get_in(tx, &due.tenant, due.mapping_id).await?;
+    // One that another process is at is not waited for: that one claims it, or its turn comes with the next look.
+    let sql = tx.sql(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM mappings WHERE mapping_id = $1 AND tenant = $2 FOR NO KEY UPDATE SKIP LOCKED"
+    ));
+    let free = on_tx!(&mut *tx, conn => sqlx::query_as::<_, Mapping>(sql)
+        .bind(due.mapping_id).bind(&due.tenant).fetch_optional(conn).await)?;
+    let Some(mapping) = free else { return Ok(None) };
     let Some(time) = mapping.next_sync_time.filter(|time| *time <= now) else { return Ok(None) };
     if mapping.state == MappingState::Paused {
         return Ok(None);

@@ -15,13 +15,17 @@ pub async fn get(store: &Store, tenant: &Tenant, id: MappingId) -> Result<Mappin
     .ok_or_else(|| StoreError::not_found("mapping", id))
 }
 
-/// One mapping, as the transaction sees it.
+/// One mapping, which nobody else changes, and of which nobody else makes a sync, until the transaction ends.
 ///
 /// # Errors
 /// [`StoreError::NotFound`].
 pub async fn get_in(tx: &mut Tx, tenant: &Tenant, id: MappingId) -> Result<Mapping> {
-    on_tx!(tx, conn => sqlx::query_as::<_, Mapping>(concat!(
-        "SELECT ", columns!(), " FROM mappings WHERE mapping_id = $1 AND tenant = $2"))
+    let sql = tx.sql(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM mappings WHERE mapping_id = $1 AND tenant = $2 FOR NO KEY UPDATE"
+    ));
+    on_tx!(tx, conn => sqlx::query_as::<_, Mapping>(sql)
         .bind(id).bind(tenant).fetch_optional(&mut *conn).await)?
     .ok_or_else(|| StoreError::not_found("mapping", id))
 }

@@ -6,9 +6,8 @@ use pandaport_store::engine::{CountDeltas, Due, Ending, Item, ItemStep, Op, Prog
 use pandaport_store::held::{self, HeldKind};
 use pandaport_store::mappings::Mapping;
 use pandaport_store::{Micros, syncs};
-use rstest::rstest;
 
-use crate::{Database, Site, after, literal};
+use crate::{Site, after, literal, site};
 
 fn item(kind: HeldKind, device: &str) -> Item {
     Item { kind, device_id: device.into(), column_id: String::new() }
@@ -33,11 +32,9 @@ async fn end(site: &Site, slice: &Slice, read_complete: bool, now: Micros) {
     site.store.finish_sync(slice.guard, &Progress::default(), &ending, now).await.unwrap();
 }
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn rule_11_what_is_held_belongs_to_the_mapping_under_a_digest(#[case] database: Database) {
-    let site = database.site().await;
+async fn rule_11_what_is_held_belongs_to_the_mapping_under_a_digest() {
+    let site = site().await;
     let mapping = site.mapping().await;
     let held = async || held::of_mapping(&site.store, &site.tenant, mapping.mapping_id, 1).await.unwrap();
 
@@ -79,11 +76,9 @@ async fn rule_11_what_is_held_belongs_to_the_mapping_under_a_digest(#[case] data
     assert_eq!(held().await, None);
 }
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn rule_11_an_approval_is_of_what_was_held_then(#[case] database: Database) {
-    let site = database.site().await;
+async fn rule_11_an_approval_is_of_what_was_held_then() {
+    let site = site().await;
     let mapping = site.mapping().await;
     let slice = begin(&site, &mapping, after(0)).await;
     weigh(&site, &slice, HeldKind::Removal, &["a", "b"], true).await;
@@ -125,11 +120,9 @@ async fn link(site: &Site, mapping: &Mapping, device: &str, flags: i64, absent_s
     .await;
 }
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn rule_10_whose_removal_is_due(#[case] database: Database) {
-    let site = database.site().await;
+async fn rule_10_whose_removal_is_due() {
+    let site = site().await;
     let mapping = site.mapping().await;
     let linked = flag::LINKED;
     for (device, flags, absent_since, ours) in [
@@ -193,11 +186,9 @@ async fn listed(site: &Site, slice: &Slice, reason: &str) -> usize {
     records.iter().filter(|it| it.reason.as_deref() == Some(reason)).count()
 }
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn rule_11_devices_whose_records_are_deleted_wait_and_are_held_or_let_through(#[case] database: Database) {
-    let site = database.site().await;
+async fn rule_11_devices_whose_records_are_deleted_wait_and_are_held_or_let_through() {
+    let site = site().await;
     let mapping = site.mapping().await;
     for device in ["held", "free"] {
         link(&site, &mapping, device, flag::LINKED | flag::REMOVED, None, true).await;

@@ -5,9 +5,8 @@ use std::time::Duration;
 use pandaport_store::budgets::{self, Limit, Lot, Reservation};
 use pandaport_store::{Micros, Store};
 use proptest::prelude::*;
-use rstest::rstest;
 
-use crate::{Database, START, after};
+use crate::{START, after, site};
 
 const API: &str = "asset-panda default";
 
@@ -22,11 +21,9 @@ fn granted(reservation: Reservation) -> Lot {
     }
 }
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn what_is_free_is_granted_and_the_rest_has_a_time(#[case] database: Database) {
-    let site = database.site().await;
+async fn what_is_free_is_granted_and_the_rest_has_a_time() {
+    let site = site().await;
     let store = &site.store;
     let limit = Limit { calls: 10, window: Duration::from_secs(60) };
     let first = granted(reserve(store, limit, 4, START, 5).await);
@@ -41,11 +38,9 @@ async fn what_is_free_is_granted_and_the_rest_has_a_time(#[case] database: Datab
     assert_eq!(granted(other).size, 10);
 }
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn what_is_given_back_is_free_again_and_the_lot_has_ended(#[case] database: Database) {
-    let site = database.site().await;
+async fn what_is_given_back_is_free_again_and_the_lot_has_ended() {
+    let site = site().await;
     let limit = Limit { calls: 10, window: Duration::from_secs(60) };
     let lot = granted(reserve(&site.store, limit, 10, START, 30).await);
     budgets::give_back(&site.store, API, lot.lot_id, 7, after(1)).await.unwrap();
@@ -57,11 +52,9 @@ async fn what_is_given_back_is_free_again_and_the_lot_has_ended(#[case] database
     assert_eq!(granted(reserve(&site.store, limit, 10, after(3), 1).await).size, 7);
 }
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn all_limits_hold_at_once(#[case] database: Database) {
-    let site = database.site().await;
+async fn all_limits_hold_at_once() {
+    let site = site().await;
     let limits =
         [Limit { calls: 100, window: Duration::from_secs(3600) }, Limit { calls: 50, window: Duration::from_secs(1) }];
     let reserve = async |want, now| {
@@ -75,11 +68,9 @@ async fn all_limits_hold_at_once(#[case] database: Database) {
     assert_eq!(granted(reserve(80, hour).await).size, 50);
 }
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn a_pause_that_the_api_asked_for_holds_for_all(#[case] database: Database) {
-    let site = database.site().await;
+async fn a_pause_that_the_api_asked_for_holds_for_all() {
+    let site = site().await;
     let limit = Limit { calls: 10, window: Duration::from_secs(60) };
     budgets::block_until(&site.store, API, after(30)).await.unwrap();
     budgets::block_until(&site.store, API, after(20)).await.unwrap();
@@ -87,13 +78,9 @@ async fn a_pause_that_the_api_asked_for_holds_for_all(#[case] database: Database
     assert_eq!(granted(reserve(&site.store, limit, 1, after(30), 5).await).size, 1);
 }
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn rule_16_calls_granted_before_the_clock_went_back_an_hour_are_free_again_in_a_window(
-    #[case] database: Database,
-) {
-    let site = database.site().await;
+async fn rule_16_calls_granted_before_the_clock_went_back_an_hour_are_free_again_in_a_window() {
+    let site = site().await;
     let limit = Limit { calls: 10, window: Duration::from_secs(180) };
     granted(reserve(&site.store, limit, 10, after(3600), 5).await);
     // As if they had been granted just now by a process whose clock is a minute ahead.
@@ -122,7 +109,7 @@ fn step() -> impl Strategy<Value = Step> {
 #[test]
 fn no_window_ever_holds_more_calls_than_the_limit() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let site = runtime.block_on(Database::Sqlite.site());
+    let site = runtime.block_on(site());
     let cases = std::cell::Cell::new(0);
     let config = ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() };
     proptest!(config, |(steps in proptest::collection::vec(step(), 1..40), calls in 3..12_u32, window_ms in 2_000..12_000_u64)| {

@@ -2,16 +2,13 @@
 
 use pandaport_store::connections::{self, AssetPandaKey, ConnectionState, NewSecrets};
 use pandaport_store::{Conflict, ConnectionId, StoreError, Tenant};
-use rstest::rstest;
 use secrecy::ExposeSecret;
 
-use crate::{Database, START, after, new_connection};
+use crate::{START, after, new_connection, site};
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn secrets_are_opened_only_by_their_tenant_and_stand_nowhere_in_the_file(#[case] database: Database) {
-    let site = database.site().await;
+async fn secrets_are_opened_only_by_their_tenant_and_stand_nowhere_in_the_database() {
+    let site = site().await;
     let connection = site.connection().await;
     assert_eq!((connection.kandji_token_hint.as_str(), connection.asset_panda_key_hint.as_str()), ("6789", "y-id"));
     let opened = connections::open_secrets(&site.store, &site.tenant, connection.connection_id).await.unwrap();
@@ -26,19 +23,15 @@ async fn secrets_are_opened_only_by_their_tenant_and_stand_nowhere_in_the_file(#
     assert!(connections::get(&site.store, &other, connection.connection_id).await.is_err());
     assert!(connections::list(&site.store, &other, None, 10).await.unwrap().is_empty());
 
-    for file in std::fs::read_dir(site.directory.path()).unwrap() {
-        let bytes = std::fs::read(file.unwrap().path()).unwrap();
-        for secret in ["kandji-token-0123456789", "asset-panda-key-id", "asset-panda-key-secret"] {
-            assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "{secret} is in the file");
-        }
+    assert!(site.database.contains("Acme").await, "what is stored is not found");
+    for secret in ["kandji-token-0123456789", "asset-panda-key-id", "asset-panda-key-secret"] {
+        assert!(!site.database.contains(secret).await, "{secret} is in the database");
     }
 }
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn an_update_keeps_the_secrets_it_does_not_give_and_minds_other_callers(#[case] database: Database) {
-    let site = database.site().await;
+async fn an_update_keeps_the_secrets_it_does_not_give_and_minds_other_callers() {
+    let site = site().await;
     let read = site.connection().await;
     let keyring = site.store.keyring().unwrap();
     let mut changed = read.clone();
@@ -57,11 +50,9 @@ async fn an_update_keeps_the_secrets_it_does_not_give_and_minds_other_callers(#[
     assert!(matches!(stale, Err(StoreError::Conflict { what: Conflict::VersionMoved, .. })), "{stale:?}");
 }
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn a_connection_with_mappings_keeps_its_customer_account_and_module(#[case] database: Database) {
-    let site = database.site().await;
+async fn a_connection_with_mappings_keeps_its_customer_account_and_module() {
+    let site = site().await;
     let connection = site.connection().await;
     site.mapping_of(&connection, "collection").await;
     let keyring = site.store.keyring().unwrap();
@@ -85,11 +76,9 @@ async fn a_connection_with_mappings_keeps_its_customer_account_and_module(#[case
     assert!(matches!(refused, Err(StoreError::Conflict { what: Conflict::ConnectionInUse, .. })), "{refused:?}");
 }
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn two_refusals_a_minute_apart_make_it_failing_and_a_success_verified(#[case] database: Database) {
-    let site = database.site().await;
+async fn two_refusals_a_minute_apart_make_it_failing_and_a_success_verified() {
+    let site = site().await;
     let id = site.connection().await.connection_id;
     let mut tx = site.store.begin_write().await.unwrap();
     let tenant = &site.tenant;
@@ -119,11 +108,9 @@ async fn two_refusals_a_minute_apart_make_it_failing_and_a_success_verified(#[ca
     assert!(matches!(connections::verified(&mut tx, &other, id, START).await, Err(StoreError::NotFound { .. })));
 }
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn a_list_comes_in_pages(#[case] database: Database) {
-    let site = database.site().await;
+async fn a_list_comes_in_pages() {
+    let site = site().await;
     let mut ids = Vec::new();
     let mut tx = site.store.begin_write().await.unwrap();
     for seconds in 0..5 {

@@ -8,10 +8,9 @@ use pandaport_store::engine::{CountDeltas, Ending, Progress, Slice, Wait};
 use pandaport_store::health::OUTAGE_TOLERATED;
 use pandaport_store::mappings::{self, Mapping};
 use pandaport_store::{Conflict, Micros, StoreError, Tenant, alerts};
-use rstest::rstest;
 use secrecy::ExposeSecret as _;
 
-use crate::{Database, START, Site, after};
+use crate::{START, Site, after, site};
 
 const SECRET: &str = "a secret that both know";
 
@@ -64,11 +63,9 @@ async fn told(site: &Site) -> Vec<(String, String, String)> {
         .collect()
 }
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn each_change_of_health_is_told_once_and_what_stays_is_not_told_again(#[case] database: Database) {
-    let site = database.site().await;
+async fn each_change_of_health_is_told_once_and_what_stays_is_not_told_again() {
+    let site = site().await;
     configure(&site, None, Some(SECRET)).await.unwrap();
     let mapping = site.mapping().await;
     let (well, rejecting) = (ending("SUCCEEDED", None), ending("COMPLETED_WITH_REJECTIONS", None));
@@ -108,13 +105,9 @@ fn came_through(state: &'static str, read_complete: bool) -> Ending {
     Ending { complete: true, read_complete, ..ending(state, reason) }
 }
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn rule_2_a_fleet_that_is_not_read_to_its_end_for_a_day_is_told_of_once_and_so_is_its_recovery(
-    #[case] database: Database,
-) {
-    let site = database.site().await;
+async fn rule_2_a_fleet_that_is_not_read_to_its_end_for_a_day_is_told_of_once_and_so_is_its_recovery() {
+    let site = site().await;
     configure(&site, None, Some(SECRET)).await.unwrap();
     let mapping = site.mapping().await;
     let (whole, partly) = (came_through("SUCCEEDED", true), came_through("SUCCEEDED", false));
@@ -158,11 +151,9 @@ async fn rule_2_a_fleet_that_is_not_read_to_its_end_for_a_day_is_told_of_once_an
     assert_eq!(told[3].2, "The last sync did everything.");
 }
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn rule_2_a_mapping_whose_fleet_was_never_read_to_its_end_is_told_of_after_a_day(#[case] database: Database) {
-    let site = database.site().await;
+async fn rule_2_a_mapping_whose_fleet_was_never_read_to_its_end_is_told_of_after_a_day() {
+    let site = site().await;
     configure(&site, None, Some(SECRET)).await.unwrap();
     let mapping = site.mapping().await;
     for (hours, stands) in [(1, Health::Held), (2, Health::Held), (25, Health::Failing)] {
@@ -172,11 +163,9 @@ async fn rule_2_a_mapping_whose_fleet_was_never_read_to_its_end_is_told_of_after
     assert!(told(&site).await[1].2.contains("was complete so far"));
 }
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn messages_say_how_many_and_why(#[case] database: Database) {
-    let site = database.site().await;
+async fn messages_say_how_many_and_why() {
+    let site = site().await;
     configure(&site, None, Some(SECRET)).await.unwrap();
     let mapping = site.mapping().await;
     let slice = begin(&site, &mapping, false, START).await;
@@ -213,11 +202,9 @@ async fn messages_say_how_many_and_why(#[case] database: Database) {
     );
 }
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn a_mapping_that_breaks_is_failing(#[case] database: Database) {
-    let site = database.site().await;
+async fn a_mapping_that_breaks_is_failing() {
+    let site = site().await;
     configure(&site, None, Some(SECRET)).await.unwrap();
     let mapping = site.mapping().await;
     let broken = Ending { broken: Some("The column is gone".into()), ..ending("FAILED", Some("COLUMN_UNKNOWN")) };
@@ -226,11 +213,9 @@ async fn a_mapping_that_breaks_is_failing(#[case] database: Database) {
     assert_eq!(told(&site).await.len(), 1);
 }
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn an_outage_is_told_after_an_hour_and_once(#[case] database: Database) {
-    let site = database.site().await;
+async fn an_outage_is_told_after_an_hour_and_once() {
+    let site = site().await;
     configure(&site, None, Some(SECRET)).await.unwrap();
     let mapping = site.mapping().await;
     let slice = begin(&site, &mapping, false, START).await;
@@ -263,21 +248,17 @@ async fn an_outage_is_told_after_an_hour_and_once(#[case] database: Database) {
     assert_eq!(told(&site).await.len(), 1);
 }
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn without_a_target_health_is_kept_and_nothing_is_told(#[case] database: Database) {
-    let site = database.site().await;
+async fn without_a_target_health_is_kept_and_nothing_is_told() {
+    let site = site().await;
     let mapping = site.mapping().await;
     end(&site, &mapping, &ending("FAILED", Some("TOKEN_REFUSED")), (0, 0), START).await;
     assert_eq!((health(&site, &mapping).await, told(&site).await.len()), (Health::Failing, 0));
 }
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn the_secret_is_sealed_for_its_tenant_and_an_unset_one_is_kept(#[case] database: Database) {
-    let site = database.site().await;
+async fn the_secret_is_sealed_for_its_tenant_and_an_unset_one_is_kept() {
+    let site = site().await;
     assert_eq!(alert_targets::get(&site.store, &site.tenant).await.unwrap(), None);
     assert!(configure(&site, None, None).await.is_err(), "there is no secret to keep");
     assert_eq!(configure(&site, None, Some(SECRET)).await.unwrap(), 1);
@@ -292,10 +273,7 @@ async fn the_secret_is_sealed_for_its_tenant_and_an_unset_one_is_kept(#[case] da
     let other = Tenant::new("other");
     assert_eq!(alert_targets::get(&site.store, &other).await.unwrap(), None);
     assert!(alert_targets::open_secret(&site.store, &other).await.is_err());
-    for file in std::fs::read_dir(site.directory.path()).unwrap() {
-        let bytes = std::fs::read(file.unwrap().path()).unwrap();
-        assert!(!bytes.windows(SECRET.len()).any(|window| window == SECRET.as_bytes()), "it is in the file");
-    }
+    assert!(!site.database.contains(SECRET).await, "it is in the database");
     // A row that was copied to another tenant does not open, and a wrong key is found at the start.
     site.sql(
         "INSERT INTO alert_targets (tenant, url, secret, secret_hint, enabled, create_time, update_time) \

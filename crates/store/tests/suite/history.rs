@@ -3,9 +3,8 @@
 use pandaport_store::history::{Pruned, prune, prune_alerts};
 use pandaport_store::syncs::{self, SyncFilter};
 use pandaport_store::{Micros, SyncId};
-use rstest::rstest;
 
-use crate::{Database, START, Site, after, literal};
+use crate::{START, Site, after, literal, site};
 
 /// A sync that ended at `end`, with so many records.
 async fn ended(site: &Site, mapping: &pandaport_store::mappings::Mapping, end: Micros, records: usize) -> SyncId {
@@ -33,8 +32,7 @@ async fn ended(site: &Site, mapping: &pandaport_store::mappings::Mapping, end: M
 }
 
 async fn count(site: &Site, sql: &'static str) -> i64 {
-    let pandaport_store::Pool::Sqlite { read, .. } = site.store.pool() else { unreachable!("only SQLite so far") };
-    sqlx::query_scalar(sql).fetch_one(read).await.unwrap()
+    pandaport_test_database::scalar(&site.store, sql).await
 }
 
 async fn known(site: &Site) -> Vec<SyncId> {
@@ -44,11 +42,9 @@ async fn known(site: &Site) -> Vec<SyncId> {
     ids
 }
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn what_syncs_did_is_forgotten_after_its_time_in_small_batches(#[case] database: Database) {
-    let site = database.site().await;
+async fn what_syncs_did_is_forgotten_after_its_time_in_small_batches() {
+    let site = site().await;
     let mapping = site.mapping().await;
     let old = ended(&site, &mapping, after(10), 7).await;
     let older = ended(&site, &mapping, after(5), 0).await;
@@ -73,11 +69,9 @@ async fn what_syncs_did_is_forgotten_after_its_time_in_small_batches(#[case] dat
     assert_eq!(count(&site, "SELECT COUNT(*) FROM sync_records").await, 3, "the mapping's last sync keeps its records");
 }
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn an_active_sync_and_a_plan_that_was_applied_are_kept(#[case] database: Database) {
-    let site = database.site().await;
+async fn an_active_sync_and_a_plan_that_was_applied_are_kept() {
+    let site = site().await;
     let mapping = site.mapping().await;
     let plan = ended(&site, &mapping, after(10), 1).await;
     let applied = ended(&site, &mapping, after(60), 0).await;
@@ -92,18 +86,17 @@ async fn an_active_sync_and_a_plan_that_was_applied_are_kept(#[case] database: D
     assert_eq!(known(&site).await, [active]);
 }
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn alerts_that_are_done_with_are_forgotten(#[case] database: Database) {
-    let site = database.site().await;
+async fn alerts_that_are_done_with_are_forgotten() {
+    let site = site().await;
     for (n, (delivered, gave_up)) in
         [(Some(5), None), (None, Some(6)), (Some(50), None), (None, None)].iter().enumerate()
     {
         let time = |seconds: &Option<u64>| seconds.map_or("NULL".to_owned(), |it| after(it).0.to_string());
         site.sql(format!(
             "INSERT INTO alerts (alert_id, tenant, kind, body, next_try_time, create_time, delivered_time, gave_up_time)
-             VALUES (x'0{n}', 'default', 'FAILING', '{{}}', 0, 0, {}, {})",
+             VALUES ({}, 'default', 'FAILING', '{{}}', 0, {n}, {}, {})",
+            literal(uuid::Uuid::now_v7()),
             time(delivered),
             time(gave_up)
         ))

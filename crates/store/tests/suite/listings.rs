@@ -3,15 +3,12 @@
 use pandaport_store::devices::{self, DeviceFilter, DeviceState};
 use pandaport_store::records::{self, RecordOutcome};
 use pandaport_store::{StoreError, Tenant};
-use rstest::rstest;
 
-use crate::{Database, START, literal};
+use crate::{START, literal, site};
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn records_are_listed_by_outcome_and_page(#[case] database: Database) {
-    let site = database.site().await;
+async fn records_are_listed_by_outcome_and_page() {
+    let site = site().await;
     let mapping = site.mapping().await;
     let sync_id = site.sync(&mapping, START).await.sync_id;
     for (device, outcome) in
@@ -37,11 +34,9 @@ async fn records_are_listed_by_outcome_and_page(#[case] database: Database) {
     assert!(matches!(foreign, Err(StoreError::NotFound { .. })));
 }
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn a_device_is_in_the_first_state_that_fits(#[case] database: Database) {
-    let site = database.site().await;
+async fn a_device_is_in_the_first_state_that_fits() {
+    let site = site().await;
     let id = site.mapping().await.mapping_id;
     // (device, flags, absent since, in flight)
     let devices = [
@@ -58,16 +53,17 @@ async fn a_device_is_in_the_first_state_that_fits(#[case] database: Database) {
         ("quarantined", 4, "NULL", false),
         ("recreated", 8, "NULL", true),
     ];
-    for (n, (device, flags, absent_since, in_flight)) in devices.into_iter().enumerate() {
+    for (device, flags, absent_since, in_flight) in devices {
+        let link = literal(uuid::Uuid::now_v7());
         site.sql(format!(
             "INSERT INTO links (mapping_id, device_id, tenant, link_id, fingerprint, absent_since, flags) \
-             VALUES ({0}, '{device}', 'default', x'{n:02x}', x'00', {absent_since}, {flags})",
+             VALUES ({0}, '{device}', 'default', {link}, x'00', {absent_since}, {flags})",
             literal(id.0)
         ))
         .await;
         site.sql(format!(
             "INSERT INTO link_values (link_id, tenant, mapping_id, device_id, serial_number, identifier, record_id) \
-             VALUES (x'{n:02x}', 'default', {0}, '{device}', 'S-{device}', 'I-{device}', NULL)",
+             VALUES ({link}, 'default', {0}, '{device}', 'S-{device}', 'I-{device}', NULL)",
             literal(id.0)
         ))
         .await;
@@ -118,7 +114,7 @@ async fn a_device_is_in_the_first_state_that_fits(#[case] database: Database) {
 async fn intent(site: &crate::Site, id: pandaport_store::MappingId, device: &str) {
     site.sql(format!(
         "INSERT INTO intents (mapping_id, device_id, tenant, sync_id, fence, identifier, identifier_key, sent_time, next_look_time, payload) \
-         VALUES ({}, '{device}', 'default', x'00', 1, 'I-{device}', 'i-{device}', 0, 0, '{{}}')",
+         VALUES ({0}, '{device}', 'default', {0}, 1, 'I-{device}', 'i-{device}', 0, 0, '{{}}')",
         literal(id.0)
     ))
     .await;

@@ -1,9 +1,11 @@
-//! The store's promises, kept by every database it runs on: each test is a case for each of [`Database`].
+//! The store's promises, kept by every database it runs on: see `pandaport_test_database`.
 
 #![allow(clippy::unwrap_used)]
 
+mod bench;
 mod brake;
 mod budgets;
+mod concurrency;
 mod connections;
 mod full_disk;
 mod health;
@@ -13,6 +15,7 @@ mod mappings;
 mod plans;
 mod requests;
 mod schema;
+mod server;
 mod syncs;
 
 use std::time::Duration;
@@ -20,35 +23,20 @@ use std::time::Duration;
 use pandaport_store::connections::{AssetPandaKey, Connection, Credentials, NewConnection};
 use pandaport_store::mappings::{Mapping, MappingState, NewMapping};
 use pandaport_store::syncs::{Creation, Mode, NewSync, Sync, TriggerKind};
-use pandaport_store::{ConnectionId, Keyring, MappingId, Micros, Schedule, Store, Tenant};
+use pandaport_store::{ConnectionId, MappingId, Micros, Schedule, Store, Tenant};
+use pandaport_test_database::TestDatabase;
+pub(crate) use pandaport_test_database::literal;
 
-/// The databases the suite runs on.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Database {
-    Sqlite,
-}
-
-/// An empty store with its keys, and what has to live as long as it.
+/// An empty store with its keys, and the database it is on.
 pub(crate) struct Site {
     pub(crate) store: Store,
     pub(crate) tenant: Tenant,
-    pub(crate) directory: tempfile::TempDir,
+    pub(crate) database: TestDatabase,
 }
 
-impl Database {
-    pub(crate) async fn site(self) -> Site {
-        let directory = tempfile::tempdir().unwrap();
-        let store = match self {
-            Self::Sqlite => Store::create(&url(&directory)).await.unwrap(),
-        };
-        store.migrate(&store.migration_lock().await.unwrap()).await.unwrap();
-        let store = store.unlock(Keyring::new(&[Keyring::generate()]).unwrap()).await.unwrap();
-        Site { store, tenant: Tenant::default(), directory }
-    }
-}
-
-pub(crate) fn url(directory: &tempfile::TempDir) -> String {
-    format!("sqlite://{}", directory.path().join("test.db").display())
+pub(crate) async fn site() -> Site {
+    let database = TestDatabase::new().await;
+    Site { store: database.unlocked().await, tenant: Tenant::default(), database }
 }
 
 /// A round time to begin with: 2023-11-14T22:13:20Z.
@@ -143,12 +131,6 @@ impl Site {
 
     /// Runs a statement that a test needs to bring about what only time or a worker would.
     pub(crate) async fn sql(&self, sql: impl Into<String>) {
-        let pandaport_store::Pool::Sqlite { write, .. } = self.store.pool() else { unreachable!("only SQLite so far") };
-        sqlx::query(sqlx::AssertSqlSafe(sql.into())).execute(write).await.unwrap();
+        pandaport_test_database::run(&self.store, sql).await;
     }
-}
-
-/// An id as a literal of SQL.
-pub(crate) fn literal(id: uuid::Uuid) -> String {
-    format!("x'{}'", id.simple())
 }

@@ -6,15 +6,12 @@ use pandaport_store::engine::{Ending, Progress};
 use pandaport_store::mappings::{self, DueMapping, MappingChange, MappingState, NewMapping, NewRevision};
 use pandaport_store::syncs::{self, Creation, Mode, TriggerKind};
 use pandaport_store::{Conflict, CronSchedule, MappingId, Schedule, StoreError, Tenant};
-use rstest::rstest;
 
-use crate::{Database, START, after, literal};
+use crate::{START, after, literal, site};
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn a_collection_is_the_target_of_one_mapping(#[case] database: Database) {
-    let site = database.site().await;
+async fn a_collection_is_the_target_of_one_mapping() {
+    let site = site().await;
     let connection = site.connection().await;
     let mapping = site.mapping_of(&connection, "one").await;
     assert_eq!((mapping.revision, mapping.interval_ms), (1, Some(3_600_000)));
@@ -32,11 +29,9 @@ async fn a_collection_is_the_target_of_one_mapping(#[case] database: Database) {
     assert!(matches!(foreign, Err(StoreError::NotFound { what: "connection", .. })), "{foreign:?}");
 }
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn the_schedule_makes_one_sync_for_all_it_missed_and_keeps_its_grid(#[case] database: Database) {
-    let site = database.site().await;
+async fn the_schedule_makes_one_sync_for_all_it_missed_and_keeps_its_grid() {
+    let site = site().await;
     let mapping = site.mapping().await;
     let hours = |count: u32| Duration::from_secs(3600) * count;
     let first = mapping.next_sync_time.unwrap();
@@ -63,11 +58,9 @@ async fn the_schedule_makes_one_sync_for_all_it_missed_and_keeps_its_grid(#[case
     );
 }
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn a_clock_that_was_ahead_and_went_back_puts_no_sync_off(#[case] database: Database) {
-    let site = database.site().await;
+async fn a_clock_that_was_ahead_and_went_back_puts_no_sync_off() {
+    let site = site().await;
     let (id, tenant) = (site.mapping().await.mapping_id, site.tenant.clone());
     let cron = CronSchedule::parse("0 6 * * *", "America/Chicago").unwrap();
     let other = site.connection().await;
@@ -92,11 +85,9 @@ async fn a_clock_that_was_ahead_and_went_back_puts_no_sync_off(#[case] database:
     assert_eq!(mappings::bring_forward(&mut tx, hourly.minus(Duration::from_secs(5))).await.unwrap(), 0);
 }
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn a_clock_that_was_ahead_and_went_back_puts_no_full_sync_off(#[case] database: Database) {
-    let site = database.site().await;
+async fn a_clock_that_was_ahead_and_went_back_puts_no_full_sync_off() {
+    let site = site().await;
     let mapping = site.mapping().await;
     let (id, every) = (mapping.mapping_id, mapping.full_sync_every());
     let due = DueMapping { mapping_id: id, tenant: site.tenant.clone() };
@@ -130,11 +121,9 @@ async fn a_clock_that_was_ahead_and_went_back_puts_no_full_sync_off(#[case] data
     }
 }
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn a_sync_is_full_once_the_time_of_a_full_one_has_come(#[case] database: Database) {
-    let site = database.site().await;
+async fn a_sync_is_full_once_the_time_of_a_full_one_has_come() {
+    let site = site().await;
     let mapping = site.mapping().await;
     let due = DueMapping { mapping_id: mapping.mapping_id, tenant: site.tenant.clone() };
     let mut tx = site.store.begin_write().await.unwrap();
@@ -145,13 +134,9 @@ async fn a_sync_is_full_once_the_time_of_a_full_one_has_come(#[case] database: D
     assert_eq!(sync.mode, Mode::Full);
 }
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn rule_13_a_full_sync_that_could_not_read_the_fleet_to_its_end_is_followed_by_the_next_in_a_day(
-    #[case] database: Database,
-) {
-    let site = database.site().await;
+async fn rule_13_a_full_sync_that_could_not_read_the_fleet_to_its_end_is_followed_by_the_next_in_a_day() {
+    let site = site().await;
     let connection = site.connection().await;
     for (collection, every_hours, next_hours) in [("weekly", 7 * 24, 24), ("often", 2, 2)] {
         let new = NewMapping {
@@ -182,11 +167,9 @@ async fn rule_13_a_full_sync_that_could_not_read_the_fleet_to_its_end_is_followe
     }
 }
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn a_paused_mapping_is_not_due_and_a_broken_one_is(#[case] database: Database) {
-    let site = database.site().await;
+async fn a_paused_mapping_is_not_due_and_a_broken_one_is() {
+    let site = site().await;
     let id = site.mapping().await.mapping_id;
     let due = || async { mappings::due(&site.store, after(3600), 10).await.unwrap().len() };
     let mut tx = site.store.begin_write().await.unwrap();
@@ -222,13 +205,9 @@ async fn a_paused_mapping_is_not_due_and_a_broken_one_is(#[case] database: Datab
     assert_eq!(due().await, 0, "only when asked");
 }
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn an_update_needs_the_version_it_was_made_for_and_makes_a_revision_only_if_there_is_a_new_one(
-    #[case] database: Database,
-) {
-    let site = database.site().await;
+async fn an_update_needs_the_version_it_was_made_for_and_makes_a_revision_only_if_there_is_a_new_one() {
+    let site = site().await;
     let mapping = site.mapping().await;
     let id = mapping.mapping_id;
     let change = |display_name: &str, revision| MappingChange {
@@ -257,13 +236,9 @@ async fn an_update_needs_the_version_it_was_made_for_and_makes_a_revision_only_i
     assert_eq!((second.spec.as_str(), second.columns.as_deref()), ("{}", Some("[]")));
 }
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn rule_13_a_full_sync_of_before_a_change_does_not_put_off_the_one_that_the_change_asks_for(
-    #[case] database: Database,
-) {
-    let site = database.site().await;
+async fn rule_13_a_full_sync_of_before_a_change_does_not_put_off_the_one_that_the_change_asks_for() {
+    let site = site().await;
     let mapping = site.mapping().await;
     let due = DueMapping { mapping_id: mapping.mapping_id, tenant: site.tenant.clone() };
     let next = async |now| {
@@ -305,11 +280,9 @@ async fn rule_13_a_full_sync_of_before_a_change_does_not_put_off_the_one_that_th
     }
 }
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn mappings_are_listed_by_page_and_by_connection(#[case] database: Database) {
-    let site = database.site().await;
+async fn mappings_are_listed_by_page_and_by_connection() {
+    let site = site().await;
     let (one, two) = (site.connection().await, site.connection().await);
     let mut of_one = Vec::new();
     for collection in ["a", "b", "c"] {

@@ -2,15 +2,12 @@
 
 use pandaport_store::requests::{self, KEPT_FOR, Known, Request};
 use pandaport_store::{Conflict, StoreError, Tenant, workers};
-use rstest::rstest;
 
-use crate::{Database, START, after};
+use crate::{START, after, site};
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn the_same_request_id_gets_the_same_answer_for_a_day(#[case] database: Database) {
-    let site = database.site().await;
+async fn the_same_request_id_gets_the_same_answer_for_a_day() {
+    let site = site().await;
     let request = Request { tenant: &site.tenant, request_id: "r1", method: "CreateMapping", body: b"body" };
     let lookup = async |request, now| requests::lookup(&site.store, request, now).await.unwrap();
     assert_eq!(lookup(request, START).await, Known::Fresh);
@@ -41,11 +38,9 @@ async fn the_same_request_id_gets_the_same_answer_for_a_day(#[case] database: Da
     assert_eq!(requests::prune(&site.store, next_day.plus(KEPT_FOR)).await.unwrap(), 1);
 }
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn a_worker_is_alive_while_it_says_so(#[case] database: Database) {
-    let site = database.site().await;
+async fn a_worker_is_alive_while_it_says_so() {
+    let site = site().await;
     for (worker, seconds) in [("a", 0), ("b", 5), ("a", 10)] {
         workers::beat(&site.store, worker, after(seconds)).await.unwrap();
     }

@@ -1,15 +1,13 @@
 //! Opening and migrating.
 
 use pandaport_store::{Keyring, Store, StoreError};
-use rstest::rstest;
+use pandaport_test_database::TestDatabase;
 
-use crate::{Database, url};
+use crate::site;
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn a_schema_that_does_not_fit_is_refused_with_what_to_run(#[case] database: Database) {
-    let site = database.site().await;
+async fn a_schema_that_does_not_fit_is_refused_with_what_to_run() {
+    let site = site().await;
     site.store.check_schema().await.unwrap();
     assert_eq!(site.store.schema_version().await.unwrap(), Store::wanted_schema_version());
 
@@ -27,11 +25,11 @@ async fn a_schema_that_does_not_fit_is_refused_with_what_to_run(#[case] database
 
 #[tokio::test]
 async fn a_fresh_file_is_made_for_its_owner_only_and_only_when_asked() {
-    let directory = tempfile::tempdir().unwrap();
-    let missing = Store::connect(&url(&directory)).await.unwrap_err();
+    let database = TestDatabase::in_file();
+    let missing = Store::connect(database.url()).await.unwrap_err();
     assert!(missing.is_unavailable() && missing.to_string().contains("pandaport migrate"), "{missing}");
 
-    let store = Store::create(&url(&directory)).await.unwrap();
+    let store = database.open().await;
     assert_eq!(store.schema_version().await.unwrap(), 0);
     store.ping().await.unwrap();
     #[cfg(unix)]
@@ -43,33 +41,29 @@ async fn a_fresh_file_is_made_for_its_owner_only_and_only_when_asked() {
 
 #[tokio::test]
 async fn what_is_no_database_of_ours_is_refused_without_repeating_its_password() {
-    for url in ["postgres://user:hunter2@db/pandaport", "mysql://user:hunter2@db/pandaport", "sqlite::memory:"] {
+    for url in ["postgres://user:hunter2@db:port/pandaport", "mysql://user:hunter2@db/pandaport", "sqlite::memory:"] {
         let refused = Store::create(url).await.unwrap_err();
         assert!(matches!(refused, StoreError::Unsupported(_)), "{refused}");
         assert!(refused.to_string().contains("PANDAPORT_DATABASE_URL"), "{refused}");
         assert!(!refused.to_string().contains("hunter2"), "{refused}");
     }
-    let directory = tempfile::tempdir().unwrap();
-    std::fs::write(directory.path().join("test.db"), "this is a text and no database, however long it goes on")
-        .unwrap();
-    assert!(matches!(Store::connect(&url(&directory)).await, Err(StoreError::Corrupt { .. })));
+    let database = TestDatabase::in_file();
+    let file = database.folder().unwrap().join("test.db");
+    std::fs::write(file, "this is a text and no database, however long it goes on").unwrap();
+    assert!(matches!(Store::connect(database.url()).await, Err(StoreError::Corrupt { .. })));
 }
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn a_store_with_secrets_opens_only_with_their_key(#[case] database: Database) {
-    let site = database.site().await;
+async fn a_store_with_secrets_opens_only_with_their_key() {
+    let site = site().await;
     site.connection().await;
     let refused = site.store.clone().unlock(Keyring::new(&[Keyring::generate()]).unwrap()).await.unwrap_err();
     assert!(matches!(&refused, StoreError::Key(message) if message.contains("PANDAPORT_ENCRYPTION_KEY")), "{refused}");
 }
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn a_dropped_transaction_leaves_nothing_behind_and_the_writer_free(#[case] database: Database) {
-    let site = database.site().await;
+async fn a_dropped_transaction_leaves_nothing_behind_and_the_writer_free() {
+    let site = site().await;
     let mut tx = site.store.begin_write().await.unwrap();
     let keyring = site.store.keyring().unwrap();
     let new = crate::new_connection(crate::START);
@@ -82,8 +76,8 @@ async fn a_dropped_transaction_leaves_nothing_behind_and_the_writer_free(#[case]
 
 #[tokio::test]
 async fn a_transaction_that_sqlite_undid_by_itself_is_not_the_last_one() {
-    let directory = tempfile::tempdir().unwrap();
-    let store = Store::create(&url(&directory)).await.unwrap();
+    let database = TestDatabase::in_file();
+    let store = database.open().await;
     let pandaport_store::Pool::Sqlite { write, .. } = store.pool() else { panic!("a file is SQLite") };
     // As a full disk does it: the commit fails, and nothing is left to roll back.
     let mut writer = write.acquire().await.unwrap();

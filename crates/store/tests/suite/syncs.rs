@@ -6,7 +6,7 @@ use pandaport_store::syncs::{self, Creation, Horizon, JOB_GRACE, SyncFilter, Syn
 use pandaport_store::{Micros, StoreError, SyncId, Tenant};
 use rstest::rstest;
 
-use crate::{Database, START, Site, after, literal};
+use crate::{START, Site, after, literal, site};
 
 const HORIZON: Horizon = Horizon { budget: Duration::from_secs(3900), other: Duration::from_secs(600) };
 
@@ -15,11 +15,9 @@ async fn set_state(site: &Site, id: SyncId, state: &str) {
 }
 
 /// Rule 6.
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn one_active_sync_per_mapping(#[case] database: Database) {
-    let site = database.site().await;
+async fn one_active_sync_per_mapping() {
+    let site = site().await;
     let mapping = site.mapping().await;
     let first = site.sync(&mapping, START).await;
     assert_eq!((first.state, first.phase, first.revision), (SyncState::Queued, SyncPhase::Schema, 1));
@@ -47,11 +45,9 @@ async fn one_active_sync_per_mapping(#[case] database: Database) {
     }
 }
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn a_sync_of_another_tenants_mapping_is_not_made(#[case] database: Database) {
-    let mut site = database.site().await;
+async fn a_sync_of_another_tenants_mapping_is_not_made() {
+    let mut site = site().await;
     let mapping = site.mapping().await;
     let sync = site.sync(&mapping, START).await;
     site.tenant = Tenant::new("other");
@@ -84,12 +80,11 @@ async fn a_sync_of_another_tenants_mapping_is_not_made(#[case] database: Databas
 #[case::cancelled("CANCELLED", "CANCELLED", 0)]
 #[tokio::test]
 async fn a_cancel_takes_effect_at_once_or_is_left_to_the_worker(
-    #[values(Database::Sqlite)] database: Database,
     #[case] before: &str,
     #[case] afterwards: &str,
     #[case] fence: i64,
 ) {
-    let site = database.site().await;
+    let site = site().await;
     let id = site.sync(&site.mapping().await, START).await.sync_id;
     site.sql(format!(
         "UPDATE syncs SET state = '{before}', wait_reason = 'BUDGET', wait_until = 1 WHERE sync_id = {}",
@@ -106,16 +101,13 @@ async fn a_cancel_takes_effect_at_once_or_is_left_to_the_worker(
     assert_eq!(cancelled.end_time, at_once.then_some(after(9)));
     assert_eq!(cancelled.wait_reason.is_none(), at_once);
     assert_eq!(cancelled.cancel_request_time, (at_once || before == "RUNNING").then_some(after(9)));
-    let pandaport_store::Pool::Sqlite { read, .. } = site.store.pool() else { unreachable!("only SQLite so far") };
-    let moved: i64 = sqlx::query_scalar("SELECT fence FROM syncs").fetch_one(read).await.unwrap();
+    let moved: i64 = pandaport_test_database::scalar(&site.store, "SELECT fence FROM syncs").await;
     assert_eq!(moved, fence, "a worker that took it just before could go on writing");
 }
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn the_sweep_finds_a_lost_sync_once(#[case] database: Database) {
-    let site = database.site().await;
+async fn the_sweep_finds_a_lost_sync_once() {
+    let site = site().await;
     let connection = site.connection().await;
     let mut lost = Vec::new();
     for (n, state) in ["QUEUED", "RUNNING", "WAITING", "SUCCEEDED"].iter().enumerate() {
@@ -148,11 +140,9 @@ async fn the_sweep_finds_a_lost_sync_once(#[case] database: Database) {
     assert_eq!(active, lost);
 }
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn rule_7_the_sweep_finds_what_a_clock_put_off_before_it_went_back(#[case] database: Database) {
-    let site = database.site().await;
+async fn rule_7_the_sweep_finds_what_a_clock_put_off_before_it_went_back() {
+    let site = site().await;
     let connection = site.connection().await;
     let mut ids = Vec::new();
     for (n, (state, reason, ahead, found)) in [
@@ -192,11 +182,9 @@ async fn rule_7_the_sweep_finds_what_a_clock_put_off_before_it_went_back(#[case]
     }
 }
 
-#[rstest]
-#[case::sqlite(Database::Sqlite)]
 #[tokio::test]
-async fn syncs_are_listed_newest_first_by_what_is_asked_for(#[case] database: Database) {
-    let site = database.site().await;
+async fn syncs_are_listed_newest_first_by_what_is_asked_for() {
+    let site = site().await;
     let connection = site.connection().await;
     let (one, two) = (site.mapping_of(&connection, "one").await, site.mapping_of(&connection, "two").await);
     let mut of_one = Vec::new();

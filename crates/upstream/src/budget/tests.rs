@@ -153,10 +153,8 @@ async fn rule_16_two_processes_share_all_windows() {
 
 #[tokio::test]
 async fn rule_16_the_store_keeps_the_same_rule_for_all_processes_on_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let url = format!("sqlite://{}", folder.path().join("test.db").display());
-    let store = pandaport_store::Store::create(&url).await.unwrap();
-    store.migrate(&store.migration_lock().await.unwrap()).await.unwrap();
+    let database = pandaport_test_database::TestDatabase::new().await;
+    let store = database.open().await;
     let limits = [Limit { calls: 30, window: seconds(20) }];
     let process = || Budget::new("kandji test".into(), &limits, Arc::new(store.clone()), Arc::new(SystemClock));
     let budgets = [process(), process()];

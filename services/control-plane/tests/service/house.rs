@@ -9,7 +9,8 @@ use pandaport_outbound::{AllowedHosts, HttpSettings, Outbound};
 use pandaport_queue::Queue;
 use pandaport_runtime::{Readiness, Shutdown};
 use pandaport_sandbox::{Faults, Sandbox, SandboxConfig};
-use pandaport_store::{Keyring, Store};
+use pandaport_store::Store;
+use pandaport_test_database::TestDatabase;
 use pandaport_upstream::{BudgetSettings, Upstream};
 use tonic::transport::Channel;
 use tonic::{Code, Status};
@@ -24,7 +25,7 @@ pub(crate) struct House {
     pub(crate) shutdown: Shutdown,
     pub(crate) readiness: Readiness,
     pub(crate) served: tokio::task::JoinHandle<Result<(), ServeError>>,
-    _folder: tempfile::TempDir,
+    _database: TestDatabase,
 }
 
 impl House {
@@ -40,11 +41,8 @@ impl House {
     pub(crate) async fn with_budgets(config: SandboxConfig, more_hosts: &str, budgets: BudgetSettings) -> Self {
         let faults = config.faults.clone().without_rate_limits();
         let sandbox = Sandbox::start(SandboxConfig { faults, ..config }).await.unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}", folder.path().join("test.db").display());
-        let store = Store::create(&url).await.unwrap();
-        pandaport_queue::migrate(&store).await.unwrap();
-        let store = store.unlock(Keyring::new(&[Keyring::generate()]).unwrap()).await.unwrap();
+        let database = TestDatabase::new().await;
+        let store = database.unlocked().await;
 
         let hosts = format!("{},{},{more_hosts}", host(sandbox.kandji_url()), host(sandbox.asset_panda_url()));
         let allowed: AllowedHosts = hosts.parse().unwrap();
@@ -63,7 +61,7 @@ impl House {
             tokio::spawn(serve(ControlPlane::new(parts), listener, readiness.clone(), shutdown.clone(), grace));
         let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
         let client = ControlPlaneServiceClient::new(channel.clone());
-        Self { client, channel, sandbox, store, shutdown, readiness, served, _folder: folder }
+        Self { client, channel, sandbox, store, shutdown, readiness, served, _database: database }
     }
 
     pub(crate) fn faults(&self, json: &str) {

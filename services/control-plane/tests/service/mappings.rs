@@ -295,6 +295,24 @@ async fn the_same_request_id_makes_one_mapping_and_one_sync() {
     assert_eq!(syncs.len(), 1);
 }
 
+/// A caller whose connection broke tries again while the first call is still at it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_request_id_at_once_makes_one_mapping_and_gets_one_answer() {
+    let mut house = House::new().await;
+    let connection_id = house.connection().await;
+    let request = proto::CreateMappingRequest { request_id: "m-1".into(), ..house.mapping(&connection_id) };
+    let call = || {
+        let (mut client, request) = (house.client.clone(), request.clone());
+        tokio::spawn(async move { client.create_mapping(request).await.map(tonic::Response::into_inner) })
+    };
+    let (one, two, three) = (call(), call(), call());
+    let first = one.await.unwrap().unwrap();
+    assert_eq!(two.await.unwrap().unwrap(), first);
+    assert_eq!(three.await.unwrap().unwrap(), first);
+    let syncs = house.client.list_syncs(proto::ListSyncsRequest::default()).await.unwrap().into_inner().syncs;
+    assert_eq!(syncs.len(), 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_catalogue_has_the_26_fields_with_their_guidance() {
     let mut house = House::new().await;

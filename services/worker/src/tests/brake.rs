@@ -10,6 +10,7 @@ use pandaport_store::held::{self, Held, HeldKind};
 use pandaport_store::mappings;
 use pandaport_store::records::RecordOutcome;
 use pandaport_store::syncs::{self, Creation, Mode, NewSync, Sync, SyncState, TriggerKind};
+use pandaport_test_database::run;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -122,13 +123,9 @@ async fn rule_11_less_than_was_approved_goes_and_more_is_held_again() {
 
 /// As if the last complete read had missed these devices already.
 async fn hold_back(world: &World, devices: &[Value]) {
-    let pandaport_store::Pool::Sqlite { write, .. } = world.store.pool() else { panic!("SQLite") };
     for device in devices {
-        sqlx::query("UPDATE links SET absent_since = 0 WHERE device_id = $1")
-            .bind(device["device_id"].as_str().unwrap())
-            .execute(write)
-            .await
-            .unwrap();
+        let id = device["device_id"].as_str().unwrap();
+        run(&world.store, format!("UPDATE links SET absent_since = 0 WHERE device_id = '{id}'")).await;
     }
 }
 

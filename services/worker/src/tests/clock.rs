@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use pandaport_store::syncs::{Mode, SyncState, WaitReason};
+use pandaport_test_database::{run, written_rows};
 use reqwest::Method;
 use serde_json::json;
 
@@ -72,14 +73,17 @@ async fn put_off_by(seconds: i64, reason: &str, watched: bool) {
     world.control(Method::PUT, "/faults", Some(out)).await;
     let id = world.trigger(Mode::Incremental, false).await;
     wait_until(&world, id, WaitReason::Outage).await;
-    let pandaport_store::Pool::Sqlite { write, .. } = world.store.pool() else { panic!("SQLite") };
-    let put_off = "UPDATE river_job SET scheduled_at = strftime('%Y-%m-%d %H:%M:%f', scheduled_at, $1) \
-                   WHERE state IN ('available', 'scheduled')";
-    let by = format!("+{seconds} seconds");
-    while sqlx::query(put_off).bind(&by).execute(write).await.unwrap().rows_affected() == 0 {
+    let later = match world.store.pool() {
+        pandaport_store::Pool::Sqlite { .. } => {
+            format!("strftime('%Y-%m-%d %H:%M:%f', scheduled_at, '+{seconds} seconds')")
+        }
+        pandaport_store::Pool::Postgres(_) => format!("scheduled_at + INTERVAL '{seconds} seconds'"),
+    };
+    let put_off = format!("UPDATE river_job SET scheduled_at = {later} WHERE state IN ('available', 'scheduled')");
+    while written_rows(&world.store, &put_off).await == 0 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    sqlx::query("UPDATE syncs SET wait_reason = $1").bind(reason).execute(write).await.unwrap();
+    run(&world.store, format!("UPDATE syncs SET wait_reason = '{reason}'")).await;
     let off = json!({"asset_panda": {"rate_limit": false}, "kandji": {"rate_limit": false}});
     world.control(Method::PUT, "/faults", Some(off)).await;
     world.clock.step(-seconds);

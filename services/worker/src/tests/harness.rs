@@ -12,7 +12,8 @@ use pandaport_store::connections::{self, AssetPandaKey, Credentials, NewConnecti
 use pandaport_store::mappings::{self, MappingState, NewMapping};
 use pandaport_store::records::{self, SyncRecord};
 use pandaport_store::syncs::{self, Creation, Mode, NewSync, Sync, TriggerKind};
-use pandaport_store::{ConnectionId, Keyring, MappingId, Micros, Schedule, Store, SyncId, Tenant};
+use pandaport_store::{ConnectionId, MappingId, Micros, Schedule, Store, SyncId, Tenant};
+use pandaport_test_database::{TestDatabase, run, scalar};
 use pandaport_upstream::{BudgetSettings, Upstream};
 use secrecy::SecretString;
 use serde_json::Value;
@@ -35,7 +36,7 @@ pub(super) struct World {
     settle: Vec<Duration>,
     stop: CancellationToken,
     working: Option<Working>,
-    _folder: tempfile::TempDir,
+    _database: TestDatabase,
 }
 
 /// The machine's clock, put ahead by as much as a test wants: days pass at once.
@@ -83,12 +84,10 @@ impl World {
     }
 
     async fn new(devices: u32, faults: Faults, rule: impl Fn(SourceField) -> Option<WriteRule>) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let database = TestDatabase::new().await;
         let fleet = FleetSpec { devices, ..FleetSpec::default() };
         let sandbox = Sandbox::start(SandboxConfig { fleet, faults, ..SandboxConfig::default() }).await.unwrap();
-        let store = Store::create(&format!("sqlite://{}", folder.path().join("test.db").display())).await.unwrap();
-        pandaport_queue::migrate(&store).await.unwrap();
-        let store = store.unlock(Keyring::new(&[Keyring::generate()]).unwrap()).await.unwrap();
+        let store = database.unlocked().await;
         let queue = Queue::new(&store).unwrap();
         let tenant = Tenant::default();
         let ready = sandbox.ready();
@@ -107,7 +106,7 @@ impl World {
             settle: [100, 300, 600].map(Duration::from_millis).to_vec(),
             stop: CancellationToken::new(),
             working: None,
-            _folder: folder,
+            _database: database,
         };
         world.start().await;
         world
@@ -122,12 +121,11 @@ impl World {
 
     /// Changes what the mapping says, for the syncs to come.
     pub(super) async fn remap(&self, adapt: impl FnOnce(&mut MappingSpec)) {
-        let pandaport_store::Pool::Sqlite { write, .. } = self.store.pool() else { panic!("SQLite") };
-        let spec: String = sqlx::query_scalar("SELECT spec FROM mapping_revisions").fetch_one(write).await.unwrap();
+        let spec: String = scalar(&self.store, "SELECT spec FROM mapping_revisions").await;
         let mut spec: MappingSpec = serde_json::from_str(&spec).unwrap();
         adapt(&mut spec);
         let spec = serde_json::to_string(&spec).unwrap();
-        sqlx::query("UPDATE mapping_revisions SET spec = $1").bind(spec).execute(write).await.unwrap();
+        run(&self.store, format!("UPDATE mapping_revisions SET spec = '{}'", spec.replace('\'', "''"))).await;
     }
 
     /// The devices in Kandji, in the order of their ids.

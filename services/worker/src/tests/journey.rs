@@ -1,7 +1,9 @@
 //! The main job, and what must hold after it.
 
+use pandaport_import::SourceField;
 use pandaport_store::records::RecordOutcome;
 use pandaport_store::syncs::{Mode, Sync, SyncState, WaitReason};
+use pandaport_test_database::rows;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -373,8 +375,8 @@ async fn rule_9_passengers_left_behind_by_a_full_sync_stay_as_old_as_they_are() 
 }
 
 async fn passenger_times(world: &World) -> Vec<Option<i64>> {
-    let pandaport_store::Pool::Sqlite { read, .. } = world.store.pool() else { panic!("SQLite") };
-    sqlx::query_scalar("SELECT passenger_time FROM links ORDER BY device_id").fetch_all(read).await.unwrap()
+    let times: Vec<(Option<i64>,)> = rows(&world.store, "SELECT passenger_time FROM links ORDER BY device_id").await;
+    times.into_iter().map(|it| it.0).collect()
 }
 
 /// A device whose create is in flight.
@@ -390,4 +392,30 @@ async fn in_flight(world: &World) -> String {
         assert!(std::time::Instant::now() < deadline, "nothing is in flight");
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
+}
+
+/// PostgreSQL takes no text with U+0000; on both databases it is as if the character were not there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_character_that_no_text_has_is_left_out_wherever_it_comes_from() {
+    let mut world = World::of(6).await;
+    let fleet = world.fleet().await;
+    let serial = fleet[2]["serial_number"].as_str().unwrap();
+    let filled_up =
+        json!({"serial_number": format!("{serial}\0\0"), "device_name": "Front\0 desk", "tags": ["a\0", "b"]});
+    world.edit(&fleet[2]["device_id"], filled_up).await;
+    let first = world.sync(Mode::Incremental).await;
+    succeeded(&first);
+    assert_eq!(first.counts.created, 6, "{first:?}");
+    let name = world.column(SourceField::DeviceName);
+    assert_eq!(world.values(serial).await[&name], "Front desk");
+
+    // What a record holds of it is no difference, and no other identifier.
+    let records = records_by_serial(&world).await;
+    let path = format!("/records/{}", records[serial]["id"].as_str().unwrap());
+    let values = json!({name: "Front desk\0", world.column(SourceField::SerialNumber): format!("{serial}\0")});
+    world.control(Method::PATCH, &path, Some(values)).await;
+    let full = world.sync(Mode::Full).await;
+    succeeded(&full);
+    assert_eq!((full.counts.unchanged, full.counts.updated), (6, 0), "{full:?}");
+    world.stop().await;
 }

@@ -120,8 +120,7 @@ async fn rule_4_after_a_change_of_the_mapping_only_what_it_asks_for_is_sent() {
 /// The sync that the schedule makes.
 async fn by_schedule(world: &World) -> Sync {
     let last = mapping(world).await.last_sync_id;
-    let pandaport_store::Pool::Sqlite { write, .. } = world.store.pool() else { panic!("SQLite") };
-    sqlx::query("UPDATE mappings SET next_sync_time = 0").execute(write).await.unwrap();
+    pandaport_test_database::run(&world.store, "UPDATE mappings SET next_sync_time = 0").await;
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         match mapping(world).await.last_sync_id {

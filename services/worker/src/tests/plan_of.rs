@@ -6,6 +6,7 @@ use pandaport_import::{Brake, SourceField};
 use pandaport_store::SyncId;
 use pandaport_store::records::{RecordOutcome, SyncRecord};
 use pandaport_store::syncs::{self, Mode, NewSync, Sync, SyncState, TriggerKind};
+use pandaport_test_database::{rows, run};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -41,16 +42,19 @@ async fn writes(world: &World) -> u64 {
 
 /// Everything that is remembered of devices, but for when a sync last saw them.
 async fn links(world: &World) -> Vec<String> {
-    let pandaport_store::Pool::Sqlite { read, .. } = world.store.pool() else { panic!("SQLite") };
-    sqlx::query_scalar(
-        "SELECT l.device_id || hex(l.fingerprint) || l.flags || COALESCE(l.passenger_time, '') || COALESCE(v.record_id, '')
-             || v.cells || v.forms || v.created_by_us || COALESCE(v.confirmed_time, '') || COALESCE(v.reason, '')
+    let found: Vec<Remembered> = rows(
+        &world.store,
+        "SELECT l.device_id, l.fingerprint, l.flags, l.passenger_time, v.record_id, v.cells, v.forms, v.created_by_us,
+             v.confirmed_time, v.reason
          FROM links l JOIN link_values v ON v.link_id = l.link_id ORDER BY l.device_id",
     )
-    .fetch_all(read)
-    .await
-    .unwrap()
+    .await;
+    found.iter().map(|it| format!("{it:?}")).collect()
 }
+
+/// A row of [`links`].
+type Remembered =
+    (String, Vec<u8>, i64, Option<i64>, Option<String>, String, String, bool, Option<i64>, Option<String>);
 
 /// What a plan, or a sync, says of each device, without the values of the last check-in.
 fn said(world: &World, records: &[SyncRecord]) -> Vec<(String, RecordOutcome, Option<String>, Vec<Value>)> {
@@ -285,8 +289,7 @@ async fn rule_14_a_device_that_came_back_refuses_the_plan_to_remove_it() {
 async fn rule_14_a_plan_past_the_retention_is_refused() {
     let world = World::of(3).await;
     let plan = dry_run(&world, Mode::Incremental).await;
-    let pandaport_store::Pool::Sqlite { write, .. } = world.store.pool() else { panic!("SQLite") };
-    sqlx::query("UPDATE syncs SET pruned = TRUE").execute(write).await.unwrap();
+    run(&world.store, "UPDATE syncs SET pruned = TRUE").await;
     let sync = apply(&world, plan).await;
     assert_eq!((sync.state, sync.error_reason.as_deref()), (SyncState::Failed, Some("PLAN_MOVED")), "{sync:?}");
     assert!(sync.error_message.unwrap().contains("retention"));

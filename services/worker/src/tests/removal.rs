@@ -5,6 +5,7 @@ use std::time::Duration;
 use pandaport_import::{MappingSpec, RemovalAction, RemovalPolicy, SourceField, WriteRule};
 use pandaport_store::records::{RecordOutcome, SyncRecord};
 use pandaport_store::syncs::{Mode, Sync, SyncState, WaitReason};
+use pandaport_test_database::{run, scalar};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -65,12 +66,7 @@ pub(super) async fn unreadable_to_its_end(world: &World) {
 
 /// As if the complete reads so far had been so much earlier.
 async fn hours_pass(world: &World, hours: i64) {
-    let pandaport_store::Pool::Sqlite { write, .. } = world.store.pool() else { panic!("SQLite") };
-    sqlx::query("UPDATE links SET absent_since = absent_since - $1")
-        .bind(hours * 3_600_000_000)
-        .execute(write)
-        .await
-        .unwrap();
+    run(&world.store, format!("UPDATE links SET absent_since = absent_since - {}", hours * 3_600_000_000)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -458,9 +454,7 @@ async fn rule_2_an_incomplete_read_counts_for_no_removal() {
     let sync = world.sync(Mode::Incremental).await;
     assert_eq!(sync.error_reason.as_deref(), Some("READ_INCOMPLETE"), "{sync:?}");
     assert_eq!(sync.counts.removed, 0, "though two are due: {sync:?}");
-    let pandaport_store::Pool::Sqlite { read, .. } = world.store.pool() else { panic!("SQLite") };
-    let absent: i64 =
-        sqlx::query_scalar("SELECT COUNT(*) FROM links WHERE absent_since IS NOT NULL").fetch_one(read).await.unwrap();
+    let absent: i64 = scalar(&world.store, "SELECT COUNT(*) FROM links WHERE absent_since IS NOT NULL").await;
     assert_eq!(absent, 2, "nobody else was missed");
     assert_eq!(status(&world, &gone[0]).await, Value::Null);
 }

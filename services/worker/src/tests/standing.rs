@@ -6,6 +6,7 @@ use pandaport_import::{OnFiltered, RemovalAction};
 use pandaport_store::engine::flag;
 use pandaport_store::records::{RecordOutcome, SyncRecord};
 use pandaport_store::syncs::{Mode, SyncState};
+use pandaport_test_database::rows;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -15,8 +16,7 @@ use super::removal::{delete_at_once, mark, status};
 
 /// What the links' narrow rows say: device id, flags, since when it is absent.
 async fn links(world: &World) -> Vec<(String, i64, Option<i64>)> {
-    let pandaport_store::Pool::Sqlite { read, .. } = world.store.pool() else { panic!("SQLite") };
-    sqlx::query_as("SELECT device_id, flags, absent_since FROM links ORDER BY device_id").fetch_all(read).await.unwrap()
+    rows(&world.store, "SELECT device_id, flags, absent_since FROM links ORDER BY device_id").await
 }
 
 async fn link(world: &World, device: &Value) -> Option<(i64, Option<i64>)> {
