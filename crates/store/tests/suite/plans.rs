@@ -226,8 +226,9 @@ async fn fill(site: &Site, pool: &PgPool) {
         "INSERT INTO sync_records (sync_id, device_id, tenant, mapping_id, identifier, identifier_key, fingerprint, step, outcome)
          SELECT s.sync_id, 'device ' || lpad(n::text, 6, '0'), s.tenant, s.mapping_id, n::text, n::text, '\\x00', CASE WHEN n % 10 = 0 THEN 0 ELSE 9 END, 'PLANNED'
          FROM (SELECT * FROM syncs WHERE state = 'QUEUED' ORDER BY sync_id LIMIT 20) s, generate_series(1, 10000) n",
-        "INSERT INTO brake_items (sync_id, kind, device_id, tenant, step)
-         SELECT s.sync_id, 'REMOVAL', 'device ' || lpad(n::text, 6, '0'), s.tenant, n % 5
+        "INSERT INTO brake_items (sync_id, kind, device_id, tenant, record_id, step)
+         SELECT s.sync_id, CASE WHEN n % 2 = 0 THEN 'REMOVAL' ELSE 'DELETED' END, 'device ' || lpad(n::text, 6, '0'), s.tenant,
+             'device ' || lpad(n::text, 6, '0'), n % 5
          FROM (SELECT * FROM syncs WHERE state = 'QUEUED' ORDER BY sync_id LIMIT 20) s, generate_series(1, 1000) n",
         "INSERT INTO intents (mapping_id, device_id, tenant, sync_id, fence, identifier, identifier_key, sent_time, next_look_time, payload)
          SELECT mapping_id, 'device ' || lpad(n::text, 6, '0'), tenant, mapping_id, 1, n::text, n::text, n, n, '{}'
