@@ -15,6 +15,7 @@ mod examples;
 mod explain;
 mod faults;
 mod frozen;
+mod growth;
 mod guarantees;
 mod harness;
 mod lost_answers;

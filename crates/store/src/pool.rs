@@ -5,8 +5,11 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use log::LevelFilter;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection as _, PgPool, Postgres, SqlStr, Sqlite, SqliteConnection, SqlitePool, Transaction};
+use sqlx::{
+    ConnectOptions, Connection as _, PgPool, Postgres, SqlStr, Sqlite, SqliteConnection, SqlitePool, Transaction,
+};
 
 use crate::dialect::Dialect;
 use crate::{Keyring, Micros, Result, StoreError, postgres};
@@ -20,6 +23,9 @@ const SQLITE_READER_CACHE_KIB: u32 = 2 * 1024;
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a caller waits for its turn at a connection. Longer than any transaction of ours takes.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A statement that takes longer is worth a line in the log.
+const SLOW: Duration = Duration::from_secs(1);
 
 /// A handle on one database. Cheap to clone.
 #[derive(Clone)]
@@ -111,7 +117,7 @@ impl Store {
             ));
         }
         prepare_file(&path, create)?;
-        let options = options
+        let options = quiet(options)
             .create_if_missing(false)
             .journal_mode(SqliteJournalMode::Wal)
             // FULL, not NORMAL: in WAL mode NORMAL may lose the last commits with the power. A create that was sent
@@ -277,6 +283,13 @@ impl Tx {
         }
         Ok(())
     }
+}
+
+/// Only slow statements are logged. To find out whether the others were to be, sqlx asks the subscriber for each, and then
+/// logs nothing: the answer is left behind on the thread, and hides spans and events of ours that come next
+/// (`tracing-subscriber`'s filters of single layers work so).
+pub(crate) fn quiet<O: ConnectOptions>(options: O) -> O {
+    options.log_statements(LevelFilter::Off).log_slow_statements(LevelFilter::Warn, SLOW)
 }
 
 /// Whether the writer may be used again. A full disk makes SQLite undo a transaction by itself; the rollback that is due

@@ -10,6 +10,7 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, Executor as _, PgConnection, PgPool};
 
+use crate::pool::quiet;
 use crate::{Result, StoreError};
 
 /// The oldest version that this program is tested on, as the server counts them.
@@ -58,7 +59,7 @@ pub(crate) async fn connect(url: &str) -> Result<PgPool> {
         )
     })?;
     let name = options.get_application_name().unwrap_or("pandaport").to_owned();
-    let options = options.application_name(&name).extra_float_digits(None);
+    let options = quiet(options.application_name(&name).extra_float_digits(None));
     // Apart from the pool, which would go on trying until its time is over, and then say nothing of the reason.
     let first = tokio::time::timeout(CONNECT_TIMEOUT, first(&options)).await.unwrap_or_else(|_| {
         Err(StoreError::Unavailable { message: format!("no answer within {CONNECT_TIMEOUT:?}"), disk_full: false })

@@ -51,6 +51,9 @@ pub struct SandboxArgs {
     /// How many modules the Asset Panda account has; the collections are in the first.
     #[arg(long, default_value_t = 1)]
     pub modules: u32,
+    /// How many collections to import into the first module has: "ITAM", "ITAM 2", "ITAM 3" and so on.
+    #[arg(long, default_value_t = 1)]
+    pub collections: u32,
     /// Compress Kandji's answers for clients that take it.
     #[arg(long)]
     pub gzip: bool,
@@ -87,6 +90,7 @@ impl SandboxArgs {
             faults,
             credentials: Credentials::default(),
             modules: self.modules,
+            collections: self.collections,
             gzip: self.gzip,
             time: SandboxTime::default(),
         })

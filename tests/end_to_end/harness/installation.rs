@@ -1,6 +1,7 @@
 //! Pandaport as an operator would have it: a folder with a database, settings, and the programs on it.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::caller::Caller;
-use super::process::Process;
+use super::process::{Process, program};
 use super::sandbox::Sandbox;
 use super::wait::until;
 
@@ -18,7 +19,7 @@ use super::wait::until;
 pub(crate) const START: Duration = Duration::from_secs(30);
 
 /// 32 bytes in base64, as good as any.
-const KEY: &str = "cGFuZGFwb3J0LWVuZC10by1lbmQtdGVzdC1rZXktMDE=";
+pub(crate) const KEY: &str = "cGFuZGFwb3J0LWVuZC10by1lbmQtdGVzdC1rZXktMDE=";
 
 /// A folder, a database (in it, if it is a SQLite file), and settings. No process.
 pub(crate) struct Installation {
@@ -115,6 +116,10 @@ impl Installation {
         self
     }
 
+    pub(crate) fn database_url(&self) -> &str {
+        &self.settings["PANDAPORT_DATABASE_URL"]
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }
@@ -128,14 +133,14 @@ impl Installation {
 
     /// `pandaport up`: all in one process.
     pub(crate) async fn up(&self) -> Serving {
-        let mut command = self.command(env!("CARGO_BIN_EXE_pandaport"));
+        let mut command = self.program("pandaport", env!("CARGO_BIN_EXE_pandaport"));
         command.arg("up");
         self.serve("up", command).await
     }
 
     /// The database, made and migrated, for the programs that do not do it themselves.
     pub(crate) async fn migrate(&self) {
-        let mut command = self.command(env!("CARGO_BIN_EXE_pandaport"));
+        let mut command = self.program("pandaport", env!("CARGO_BIN_EXE_pandaport"));
         command.arg("migrate");
         let ended = Process::start("migrate", command, self.path()).end(START).await;
         assert!(ended.success(), "migrate: {ended}");
@@ -147,23 +152,27 @@ impl Installation {
 
     /// One of several; `name` names its log.
     pub(crate) async fn control_plane_as(&self, name: &str) -> Serving {
-        let mut command = self.command(env!("CARGO_BIN_EXE_pandaport-control-plane"));
+        let mut command = self.program("pandaport-control-plane", env!("CARGO_BIN_EXE_pandaport-control-plane"));
         command.env("PANDAPORT_ENCRYPTION_KEY", KEY);
         self.serve(name, command).await
     }
 
     /// A worker of its own; `name` names its log.
     pub(crate) async fn worker(&self, name: &str) -> Serving {
-        let mut command = self.command(env!("CARGO_BIN_EXE_pandaport-worker"));
+        let mut command = self.program("pandaport-worker", env!("CARGO_BIN_EXE_pandaport-worker"));
         command.env("PANDAPORT_ENCRYPTION_KEY", KEY);
         self.serve(name, command).await
     }
 
     /// A program with this installation's settings.
-    pub(crate) fn command(&self, program: &str) -> Command {
+    pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command.envs(&self.settings);
         command
+    }
+
+    fn program(&self, name: &str, built: &str) -> Command {
+        self.command(program(name, built))
     }
 
     async fn serve(&self, name: &str, mut command: Command) -> Serving {

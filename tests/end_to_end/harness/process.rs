@@ -47,6 +47,10 @@ impl Process {
         Self { name: name.to_owned(), child, log }
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Everything it has written so far.
     pub(crate) fn log(&self) -> String {
         read(&self.log)
@@ -87,6 +91,12 @@ impl Drop for Process {
             eprintln!("--- the last of {}'s log:\n{}\n---", self.name, lines[from..].join("\n"));
         }
     }
+}
+
+/// The program of that name: the one that was built with this test, or, to measure, one of those that `PROGRAMS` names the
+/// folder of.
+pub(crate) fn program(name: &str, built: &str) -> PathBuf {
+    std::env::var_os("PROGRAMS").map_or_else(|| built.into(), |folder| Path::new(&folder).join(name))
 }
 
 fn append(path: &Path) -> File {

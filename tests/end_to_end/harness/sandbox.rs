@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
 use super::installation::{START, read_json};
-use super::process::Process;
+use super::process::{Process, program};
 use super::wait::until;
 
 /// A running sandbox.
@@ -54,13 +54,18 @@ pub(crate) struct Counters(Value);
 impl Sandbox {
     /// A sandbox with a generated fleet and without rate limits.
     pub(crate) async fn start(devices: u32) -> Self {
+        Self::with(&["--devices", &devices.to_string()]).await
+    }
+
+    /// The same with other arguments.
+    pub(crate) async fn with(arguments: &[&str]) -> Self {
         let dir = tempfile::Builder::new().prefix("pandaport-sandbox-").tempdir().expect("a temporary folder");
         let ready_file: PathBuf = dir.path().join("ready.json");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pandaport-sandbox"));
+        let mut command = Command::new(program("pandaport-sandbox", env!("CARGO_BIN_EXE_pandaport-sandbox")));
         for listen in ["--kandji-listen", "--asset-panda-listen", "--control-listen"] {
             command.args([listen, "127.0.0.1:0"]);
         }
-        command.args(["--devices", &devices.to_string(), "--no-rate-limits"]).arg("--ready-file").arg(&ready_file);
+        command.args(arguments).arg("--no-rate-limits").arg("--ready-file").arg(&ready_file);
         let mut process = Process::start("sandbox", command, dir.path());
         let ready = until("the sandbox to be ready", START, async || {
             if let Some(ended) = process.ended() {

@@ -38,8 +38,11 @@ const FIELDS: [(&str, &str); 26] = [
 /// Columns that records can be told apart by.
 const UNIQUE: [&str; 2] = ["Serial Number", "Device ID"];
 
-/// One account with this many modules; the collections are in the first.
-pub(crate) fn panda(modules: u32) -> Panda {
+/// Where the ids of further collections like "ITAM" begin.
+const FURTHER: u64 = 100;
+
+/// One account with this many modules; the collections are in the first, and this many of them are like "ITAM".
+pub(crate) fn panda(modules: u32, collections: u32) -> Panda {
     let names = ["IT Assets", "Facilities", "Fleet"];
     let modules = (0..modules.max(1))
         .map(|n| Module {
@@ -47,7 +50,9 @@ pub(crate) fn panda(modules: u32) -> Panda {
             display_name: names.get(n as usize).map_or_else(|| format!("Module {}", n + 1), |name| (*name).to_owned()),
         })
         .collect();
-    Panda { account_id: ulid_like(1, 0), modules, collections: vec![itam(), all_text(), retired()] }
+    let mut all = vec![itam(0, "ITAM"), all_text(), retired()];
+    all.extend((2..=collections).map(|n| itam(FURTHER + u64::from(n), &format!("ITAM {n}"))));
+    Panda { account_id: ulid_like(1, 0), modules, collections: all }
 }
 
 fn collection(number: u64, display_name: &str) -> Collection {
@@ -62,8 +67,8 @@ fn collection(number: u64, display_name: &str) -> Collection {
 }
 
 /// The collection to import into: a column for every field, and one for a removal policy to mark.
-fn itam() -> Collection {
-    let mut itam = collection(0, "ITAM");
+fn itam(number: u64, display_name: &str) -> Collection {
+    let mut itam = collection(number, display_name);
     for (name, kind) in FIELDS {
         let mut column = Column::new(name, kind);
         column.is_unique = UNIQUE.contains(&name);
