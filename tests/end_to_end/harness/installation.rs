@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use super::caller::Caller;
 use super::process::Process;
+use super::relay::Relay;
 use super::sandbox::Sandbox;
 use super::wait::until;
 
@@ -113,6 +114,17 @@ impl Installation {
         let allowed = self.settings.entry("PANDAPORT_ALLOWED_HOSTS").or_default();
         *allowed = format!("{allowed},{host}");
         self
+    }
+
+    /// The same with a network between its programs and its database, which must be on a server.
+    pub(crate) async fn behind_a_relay(self) -> (Self, Relay) {
+        let mut url: url::Url = self.settings["PANDAPORT_DATABASE_URL"].parse().expect("a URL");
+        let server = format!("{}:{}", url.host_str().expect("a server"), url.port().unwrap_or(5432));
+        let relay = Relay::to(&server).await;
+        let port = relay.address.rsplit(':').next().and_then(|it| it.parse().ok());
+        url.set_host(Some("127.0.0.1")).expect("an address");
+        url.set_port(port).expect("a port");
+        (self.with("PANDAPORT_DATABASE_URL", url.as_str()), relay)
     }
 
     pub(crate) fn path(&self) -> &Path {
