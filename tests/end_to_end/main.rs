@@ -10,6 +10,7 @@ mod budgets;
 mod calls;
 mod command_line;
 mod crashes;
+mod database_away;
 mod demo;
 mod examples;
 mod explain;

@@ -20,7 +20,7 @@ mod worker;
 use clap::Args;
 
 pub use budget::{BudgetSpec, BudgetWindow};
-pub use database::{Database, DatabaseSettings};
+pub use database::{Database, DatabaseSettings, ServerSettings};
 pub use duration::HumanDuration;
 pub use effective::Effective;
 pub use environment::{KNOWN, reject_unknown_env};

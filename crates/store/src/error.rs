@@ -70,6 +70,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// It was waited for long enough.
+    pub fn silent_for(time: std::time::Duration) -> Self {
+        Self::Unavailable { message: format!("no answer within {time:?}"), disk_full: false }
+    }
+
     /// No such row.
     pub fn not_found(what: &'static str, id: impl ToString) -> Self {
         Self::NotFound { what, id: id.to_string() }
@@ -131,6 +136,10 @@ enum Class {
     Other,
 }
 
+/// What may be done where a server can't be reached by TLS, or is not who it should be.
+const TLS: &str = "see PANDAPORT_DATABASE_URL: sslrootcert must be the file of the authority that the server's certificate is \
+                   from, and with sslmode=verify-full the certificate must name the host as the URL does";
+
 fn classify(error: &sqlx::Error) -> Class {
     match error {
         sqlx::Error::Io(io) if io.kind() == std::io::ErrorKind::StorageFull => Class::DiskFull,
@@ -140,7 +149,12 @@ fn classify(error: &sqlx::Error) -> Class {
         sqlx::Error::PoolTimedOut => {
             Class::Unavailable("all connections of this process were in use, or the server did not take a new one")
         }
-        sqlx::Error::Tls(_) => Class::Unavailable("see sslmode and sslrootcert in PANDAPORT_DATABASE_URL"),
+        sqlx::Error::Io(io) if io.kind() == std::io::ErrorKind::NotFound => Class::Unavailable(
+            "a file that PANDAPORT_DATABASE_URL names is not there: sslrootcert, sslcert, sslkey, or the server's socket",
+        ),
+        // What rustls says of a certificate comes in this way.
+        sqlx::Error::Io(io) if io.kind() == std::io::ErrorKind::InvalidData => Class::Unavailable(TLS),
+        sqlx::Error::Tls(_) => Class::Unavailable(TLS),
         sqlx::Error::Io(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed | sqlx::Error::BeginFailed => {
             Class::Unavailable("")
         }

@@ -40,6 +40,7 @@ pub use error::{Conflict, StoreError};
 pub use ids::{AlertId, ConnectionId, LotId, MappingId, SyncId, Tenant};
 pub use migrate::MigrationLock;
 pub use pool::{Pool, Store, Tx};
+pub use postgres::ServerUse;
 pub use schedule::{CronError, CronSchedule, Schedule};
 pub use secrets::Keyring;
 pub use time::Micros;

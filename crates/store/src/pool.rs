@@ -1,5 +1,6 @@
 //! The database: connections to it, and transactions on it.
 
+use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -12,7 +13,8 @@ use sqlx::{
 };
 
 use crate::dialect::Dialect;
-use crate::{Keyring, Micros, Result, StoreError, postgres};
+use crate::postgres::{self, ServerUse};
+use crate::{Keyring, Micros, Result, StoreError};
 
 /// Readers of a SQLite file. Each holds a thread and its page cache.
 const SQLITE_READERS: u32 = 4;
@@ -23,6 +25,8 @@ const SQLITE_READER_CACHE_KIB: u32 = 2 * 1024;
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a caller waits for its turn at a connection. Longer than any transaction of ours takes.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a caller waits for a SQLite file: for its turn, and then for another process.
+const SQLITE_PATIENCE: Duration = ACQUIRE_TIMEOUT.saturating_add(SQLITE_BUSY_TIMEOUT);
 
 /// A statement that takes longer is worth a line in the log.
 const SLOW: Duration = Duration::from_secs(1);
@@ -39,6 +43,8 @@ struct Shared {
     pool: Pool,
     /// The SQLite file, as given.
     path: Option<PathBuf>,
+    /// How a server is used, if it is one.
+    server: ServerUse,
 }
 
 /// The connections to the database.
@@ -84,7 +90,15 @@ impl Store {
     /// [`StoreError::Unsupported`] for a URL or a server that this version has no use for; [`StoreError::Unavailable`] when
     /// there is no database or it can't be opened. Neither repeats a password.
     pub async fn connect(url: &str) -> Result<Self> {
-        Self::open(url, false).await
+        Self::connect_with(url, ServerUse::default()).await
+    }
+
+    /// The same, using a server, if it is one, in this way.
+    ///
+    /// # Errors
+    /// As [`Store::connect`].
+    pub async fn connect_with(url: &str, server: ServerUse) -> Result<Self> {
+        Self::open(url, false, server).await
     }
 
     /// Opens the database at `url`; a SQLite file that is not there is made, readable only by its owner. A PostgreSQL database
@@ -93,13 +107,21 @@ impl Store {
     /// # Errors
     /// As [`Store::connect`].
     pub async fn create(url: &str) -> Result<Self> {
-        Self::open(url, true).await
+        Self::create_with(url, ServerUse::default()).await
     }
 
-    async fn open(url: &str, create: bool) -> Result<Self> {
+    /// The same, using a server, if it is one, in this way.
+    ///
+    /// # Errors
+    /// As [`Store::connect`].
+    pub async fn create_with(url: &str, server: ServerUse) -> Result<Self> {
+        Self::open(url, true, server).await
+    }
+
+    async fn open(url: &str, create: bool, server: ServerUse) -> Result<Self> {
         if postgres::is_meant(url) {
-            let pool = Pool::Postgres(postgres::connect(url).await?);
-            return Ok(Self { shared: Arc::new(Shared { pool, path: None }), keyring: None });
+            let pool = Pool::Postgres(postgres::connect(url, &server).await?);
+            return Ok(Self { shared: Arc::new(Shared { pool, path: None, server }), keyring: None });
         }
         if !url.starts_with("sqlite:") {
             // The URL may hold a password: it is not repeated.
@@ -146,7 +168,8 @@ impl Store {
                     .pragma("query_only", "ON")
                     .thread_name(|n| format!("sqlite-read-{n}")),
             );
-        Ok(Self { shared: Arc::new(Shared { pool: Pool::Sqlite { read, write }, path: Some(path) }), keyring: None })
+        let pool = Pool::Sqlite { read, write };
+        Ok(Self { shared: Arc::new(Shared { pool, path: Some(path), server }), keyring: None })
     }
 
     /// The connections.
@@ -204,11 +227,12 @@ impl Store {
     /// [`StoreError::Unavailable`] when the writer stays busy or the database can't be reached.
     pub async fn begin_write(&self) -> Result<Tx> {
         let pool = self.pool().clone();
+        let begin = self.shared.server.begin();
         // On a task of its own: a caller that is dropped while waiting leaves no transaction half begun behind in the pool.
         let begun = tokio::spawn(async move {
             match pool {
                 Pool::Sqlite { write, .. } => write.begin_with("BEGIN IMMEDIATE").await.map(Tx::Sqlite),
-                Pool::Postgres(pool) => pool.begin_with(postgres::BEGIN).await.map(Tx::Postgres),
+                Pool::Postgres(pool) => pool.begin_with(begin).await.map(Tx::Postgres),
             }
         });
         match begun.await {
@@ -217,6 +241,32 @@ impl Store {
                 message: format!("the transaction could not begin: {stopped}"),
                 disk_full: false,
             }),
+        }
+    }
+
+    /// Waits for `work` with this database, which may also wait for others for so long, or tells that the database is away. A
+    /// connection that went dead is known by nothing but its silence.
+    ///
+    /// For what is told of it, or tries again: what a dropped `work` had begun is undone, save what it was just committing.
+    ///
+    /// # Errors
+    /// The work's own, or [`StoreError::Unavailable`].
+    pub async fn in_time<T, E: From<StoreError>>(
+        &self,
+        others: Duration,
+        work: impl Future<Output = std::result::Result<T, E>>,
+    ) -> std::result::Result<T, E> {
+        let limit = others + self.patience();
+        match tokio::time::timeout(limit, work).await {
+            Ok(done) => done,
+            Err(_) => Err(StoreError::silent_for(limit).into()),
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        match self.pool() {
+            Pool::Sqlite { .. } => SQLITE_PATIENCE,
+            Pool::Postgres(_) => postgres::PATIENCE,
         }
     }
 

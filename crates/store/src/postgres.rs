@@ -8,18 +8,20 @@
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection as _, Executor as _, PgConnection, PgPool};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, PgPool, SqlSafeStr as _, SqlStr};
 
 use crate::pool::quiet;
 use crate::{Result, StoreError};
 
 /// The oldest version that this program is tested on, as the server counts them.
 const OLDEST_SERVER: u32 = 140_000;
-/// Connections of one process, at most. They are opened when they are needed: a worker's slots, its clock and the queue
-/// each use one now and then, and so does each call that is being served.
-const CONNECTIONS: u32 = 16;
 /// How long a caller waits for a connection. When all of a server is out of reach, this is how long it takes to say so.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a caller that was asked something waits for an answer before it counts the server as away. A connection that
+/// went dead says nothing, and the network takes a quarter of an hour to find it out, if it does at all.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a connection may take to say that it still works.
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long the first connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A connection that nobody needed for so long is closed.
@@ -29,14 +31,47 @@ const MAX_LIFETIME: Duration = Duration::from_secs(1800);
 /// A connection that was idle for longer is asked whether it still works before it is used.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
-/// Begins a transaction, in one round trip:
-///
-/// - A statement of ours takes seconds at most, over the links of the largest mapping too: whatever takes minutes hangs.
-/// - A lock is waited for no longer than another process is on SQLite (`busy_timeout`).
-/// - A process that was frozen, or cut off, in the middle of a transaction does not hold its locks for long.
-/// - Plans are made as [`PLANS`] says, also on a connection of a pooler's, of which nobody knows what was set on it.
-pub(crate) const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = '300s'; SET LOCAL lock_timeout = '10s'; \
-     SET LOCAL idle_in_transaction_session_timeout = '30s'; SET LOCAL plan_cache_mode = force_custom_plan";
+/// How a process uses a PostgreSQL server. Nothing of it is about a SQLite file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerUse {
+    /// Connections, at most. They are opened when they are needed: a worker's slots, its clock and the queue each use one now
+    /// and then, and so does each call that is being served.
+    pub connections: u32,
+    /// How long a statement of a transaction may take.
+    pub statement_timeout: Duration,
+    /// How long a transaction waits for rows that another one is at.
+    pub lock_timeout: Duration,
+}
+
+impl Default for ServerUse {
+    fn default() -> Self {
+        Self {
+            connections: 16,
+            // A statement of ours takes seconds, over the links of the largest mapping too: whatever takes minutes hangs.
+            statement_timeout: Duration::from_secs(300),
+            // As long as another process is waited for on SQLite (`busy_timeout`).
+            lock_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+impl ServerUse {
+    /// Begins a transaction, in one round trip. What it sets ends with the transaction:
+    ///
+    /// - The limits of this process.
+    /// - A process that was frozen, or cut off, in the middle of a transaction does not hold its locks for long.
+    /// - Plans are made as [`PLANS`] says, also on a connection of a pooler's, of which nobody knows what was set on it.
+    pub(crate) fn begin(&self) -> SqlStr {
+        // Safe: numbers of this process's settings.
+        AssertSqlSafe(format!(
+            "BEGIN; SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}; \
+             SET LOCAL idle_in_transaction_session_timeout = '30s'; SET LOCAL plan_cache_mode = force_custom_plan",
+            self.statement_timeout.as_millis(),
+            self.lock_timeout.as_millis(),
+        ))
+        .into_sql_str()
+    }
+}
 
 /// Each statement is planned for the tables as they are now. A connection would else keep the plans that it made when they were
 /// empty: to find a page of devices by a walk over all records of its sync. An import fills its tables faster than the server
@@ -49,7 +84,7 @@ pub(crate) fn is_meant(url: &str) -> bool {
 }
 
 /// Connects to the database at `url`, to see that it is there and can be used.
-pub(crate) async fn connect(url: &str) -> Result<PgPool> {
+pub(crate) async fn connect(url: &str, server: &ServerUse) -> Result<PgPool> {
     // What is wrong with a URL may be a part of its password: nothing of it is repeated.
     let options: PgConnectOptions = url.parse().map_err(|_| {
         StoreError::Unsupported(
@@ -61,21 +96,31 @@ pub(crate) async fn connect(url: &str) -> Result<PgPool> {
     let name = options.get_application_name().unwrap_or("pandaport").to_owned();
     let options = quiet(options.application_name(&name).extra_float_digits(None));
     // Apart from the pool, which would go on trying until its time is over, and then say nothing of the reason.
-    let first = tokio::time::timeout(CONNECT_TIMEOUT, first(&options)).await.unwrap_or_else(|_| {
-        Err(StoreError::Unavailable { message: format!("no answer within {CONNECT_TIMEOUT:?}"), disk_full: false })
-    });
+    let first = tokio::time::timeout(CONNECT_TIMEOUT, first(&options))
+        .await
+        .unwrap_or_else(|_| Err(StoreError::silent_for(CONNECT_TIMEOUT)));
     first.map_err(|error| error.at(&place(&options)))?;
     Ok(PgPoolOptions::new()
-        .max_connections(CONNECTIONS)
+        .max_connections(server.connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .idle_timeout(IDLE_TIMEOUT)
         .max_lifetime(MAX_LIFETIME)
         .test_before_acquire(false)
         .after_connect(|connection, _| Box::pin(async move { connection.execute(PLANS).await.map(|_| ()) }))
         .before_acquire(|connection, it| {
-            Box::pin(async move { Ok(it.idle_for < TRUSTED_FOR || connection.ping().await.is_ok()) })
+            Box::pin(async move { if it.idle_for < TRUSTED_FOR { Ok(true) } else { works(connection).await } })
         })
+        // Whoever gave up on a dead connection gives it back like any other: it must not be waited for in the pool either.
+        .after_release(|connection, _| Box::pin(works(connection)))
         .connect_lazy_with(options))
+}
+
+/// Whether the connection still works; an error, if it does not: then it is closed without another word to it.
+async fn works(connection: &mut PgConnection) -> sqlx::Result<bool> {
+    match tokio::time::timeout(PING_TIMEOUT, connection.ping()).await {
+        Ok(answered) => answered.map(|()| true),
+        Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
+    }
 }
 
 async fn first(options: &PgConnectOptions) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Which RPC is done by which function, and what every call has in common.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pandaport_api::v1 as proto;
 use pandaport_api::v1::control_plane_service_server::ControlPlaneService;
@@ -11,6 +11,10 @@ use crate::control_plane::{Caller, ControlPlane};
 use crate::errors::Result;
 use crate::trace;
 use crate::watch::Watched;
+
+/// How long the calls to Kandji and Asset Panda that an RPC makes may take together: each has its own limit, this is above
+/// what any RPC needs.
+const ASKING_OUTSIDE: Duration = Duration::from_secs(120);
 
 /// Callers need no credentials yet: all are of the one tenant there is.
 fn caller<T>(request: &Request<T>) -> Caller {
@@ -36,9 +40,9 @@ impl ControlPlane {
     }
 }
 
-/// One method of the service: who calls, and the function that does it.
+/// One method of the service: who calls, the function that does it, and whether that asks anybody but the database.
 macro_rules! rpcs {
-    ($($name:ident($request:ident) -> $response:ident;)*) => {
+    ($($name:ident($request:ident) -> $response:ident $(, $outside:ident)?;)*) => {
         #[tonic::async_trait]
         impl ControlPlaneService for ControlPlane {
             $(
@@ -47,7 +51,9 @@ macro_rules! rpcs {
                     request: Request<proto::$request>,
                 ) -> std::result::Result<Response<proto::$response>, Status> {
                     let (caller, begun) = (caller(&request), Instant::now());
-                    let result = Box::pin(ControlPlane::$name(self, &caller, request.into_inner())).await;
+                    let outside = Duration::ZERO $( + $outside)?;
+                    let call = Box::pin(ControlPlane::$name(self, &caller, request.into_inner()));
+                    let result = self.store.in_time(outside, call).await;
                     self.answer(stringify!($name), begun, result)
                 }
             )*
@@ -59,7 +65,8 @@ macro_rules! rpcs {
                 request: Request<proto::WatchSyncRequest>,
             ) -> std::result::Result<Response<Self::WatchSyncStream>, Status> {
                 let (caller, begun) = (caller(&request), Instant::now());
-                let result = ControlPlane::watch_sync(self, caller, request.into_inner()).await;
+                let call = ControlPlane::watch_sync(self, caller, request.into_inner());
+                let result = self.store.in_time(Duration::ZERO, call).await;
                 self.answer("watch_sync", begun, result)
             }
         }
@@ -67,18 +74,18 @@ macro_rules! rpcs {
 }
 
 rpcs! {
-    configure_connection(ConfigureConnectionRequest) -> ConfigureConnectionResponse;
-    test_connection(TestConnectionRequest) -> TestConnectionResponse;
+    configure_connection(ConfigureConnectionRequest) -> ConfigureConnectionResponse, ASKING_OUTSIDE;
+    test_connection(TestConnectionRequest) -> TestConnectionResponse, ASKING_OUTSIDE;
     get_connection(GetConnectionRequest) -> GetConnectionResponse;
     list_connections(ListConnectionsRequest) -> ListConnectionsResponse;
-    list_asset_panda_modules(ListAssetPandaModulesRequest) -> ListAssetPandaModulesResponse;
+    list_asset_panda_modules(ListAssetPandaModulesRequest) -> ListAssetPandaModulesResponse, ASKING_OUTSIDE;
     list_source_fields(ListSourceFieldsRequest) -> ListSourceFieldsResponse;
-    list_collections(ListCollectionsRequest) -> ListCollectionsResponse;
-    list_columns(ListColumnsRequest) -> ListColumnsResponse;
-    create_mapping(CreateMappingRequest) -> CreateMappingResponse;
-    update_mapping(UpdateMappingRequest) -> UpdateMappingResponse;
+    list_collections(ListCollectionsRequest) -> ListCollectionsResponse, ASKING_OUTSIDE;
+    list_columns(ListColumnsRequest) -> ListColumnsResponse, ASKING_OUTSIDE;
+    create_mapping(CreateMappingRequest) -> CreateMappingResponse, ASKING_OUTSIDE;
+    update_mapping(UpdateMappingRequest) -> UpdateMappingResponse, ASKING_OUTSIDE;
     pause_mapping(PauseMappingRequest) -> PauseMappingResponse;
-    resume_mapping(ResumeMappingRequest) -> ResumeMappingResponse;
+    resume_mapping(ResumeMappingRequest) -> ResumeMappingResponse, ASKING_OUTSIDE;
     get_mapping(GetMappingRequest) -> GetMappingResponse;
     list_mappings(ListMappingsRequest) -> ListMappingsResponse;
     approve_held(ApproveHeldRequest) -> ApproveHeldResponse;
@@ -88,8 +95,8 @@ rpcs! {
     cancel_sync(CancelSyncRequest) -> CancelSyncResponse;
     list_sync_records(ListSyncRecordsRequest) -> ListSyncRecordsResponse;
     list_devices(ListDevicesRequest) -> ListDevicesResponse;
-    explain_device(ExplainDeviceRequest) -> ExplainDeviceResponse;
+    explain_device(ExplainDeviceRequest) -> ExplainDeviceResponse, ASKING_OUTSIDE;
     configure_alerts(ConfigureAlertsRequest) -> ConfigureAlertsResponse;
     get_alerts(GetAlertsRequest) -> GetAlertsResponse;
-    test_alerts(TestAlertsRequest) -> TestAlertsResponse;
+    test_alerts(TestAlertsRequest) -> TestAlertsResponse, ASKING_OUTSIDE;
 }

@@ -65,8 +65,11 @@ impl Watch {
                 }
             }
             let control_plane = &self.control_plane;
-            let row = syncs::get(&control_plane.store, &self.caller.tenant, self.sync_id).await?;
-            let sync = control_plane.describe(row).await?;
+            let look = async {
+                let row = syncs::get(&control_plane.store, &self.caller.tenant, self.sync_id).await?;
+                control_plane.describe(row).await
+            };
+            let sync = control_plane.store.in_time(Duration::ZERO, look).await?;
             let news = self.sent.as_ref().is_none_or(|(sent, at)| differ(sent, &sync) || at.elapsed() >= REPEAT_EVERY);
             if news {
                 self.sent = Some((sync.clone(), Instant::now()));

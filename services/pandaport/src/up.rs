@@ -86,7 +86,8 @@ impl Up {
         let (grpc_listener, admin_server) = listen(args).await?;
         let metrics = metrics("pandaport")?;
 
-        let store = Store::create(database.url().expose_secret()).await.map_err(anyhow::Error::new)?;
+        let server = settings::server(&args.common.database);
+        let store = Store::create_with(database.url().expose_secret(), server).await.map_err(anyhow::Error::new)?;
         let Some(claim) = store.claim().await.map_err(anyhow::Error::new)? else {
             let place = store.place();
             return Err(anyhow!("another `pandaport up` is on {place}: it must be the only one; stop the other").into());

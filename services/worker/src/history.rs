@@ -12,6 +12,8 @@ use crate::Deps;
 const EVERY: Duration = Duration::from_secs(60);
 /// Rows dropped in one transaction.
 const AT_ONCE: u32 = 500;
+/// How long that may take, besides one wait for the database.
+const BATCH: Duration = Duration::from_secs(60);
 /// Between two batches.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -29,14 +31,15 @@ pub(crate) async fn prune(deps: &Deps) -> Result<(), StoreError> {
     let before = deps.now().minus(deps.settings.history_retention);
     let mut syncs = 0;
     loop {
-        let pruned = history::prune(&deps.store, before, AT_ONCE).await?;
+        let batch = history::prune(&deps.store, before, AT_ONCE);
+        let pruned = deps.store.in_time(BATCH, batch).await?;
         if pruned.is_nothing() {
             break;
         }
         syncs += pruned.syncs;
         tokio::time::sleep(PAUSE).await;
     }
-    while history::prune_alerts(&deps.store, before, AT_ONCE).await? > 0 {
+    while deps.store.in_time(BATCH, history::prune_alerts(&deps.store, before, AT_ONCE)).await? > 0 {
         tokio::time::sleep(PAUSE).await;
     }
     if syncs > 0 {

@@ -2,6 +2,7 @@
 //! it is alive, and what is kept for a time only is dropped. Each tick acts on stored state alone and may be repeated
 //! or missed: it claims what it does in one transaction, so that any number of workers may tick.
 
+use std::future::Future;
 use std::time::{Duration, Instant};
 
 use pandaport_queue::{Behind, QueueError};
@@ -21,6 +22,8 @@ const SWEEP_EVERY: Duration = Duration::from_secs(60);
 const BEAT_EVERY: Duration = Duration::from_secs(10);
 /// How often old answers to mutating calls are dropped.
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
+/// How long a tick may take, besides one wait for the database: one that hangs must not hold up the next.
+const TICK: Duration = Duration::from_secs(20);
 /// Mappings or syncs handled in one tick.
 const AT_ONCE: u32 = 100;
 /// A wall clock that has lost more than this was set back. Less does no harm.
@@ -45,18 +48,32 @@ pub(crate) async fn run(deps: Deps, shutdown: CancellationToken) {
     loop {
         let (what, done) = tokio::select! {
             () = shutdown.cancelled() => break,
-            _ = beat.tick() => ("heartbeat", workers::beat(&deps.store, &deps.worker_id, deps.now()).await.map_err(Into::into)),
-            _ = schedule.tick() => ("schedule", start_due(&deps).await),
-            _ = sweep.tick() => ("sweep", put_right(&deps, &mut wall_clock).await),
-            _ = prune.tick() => ("pruning", requests::prune(&deps.store, deps.now()).await.map(|_| ()).map_err(Into::into)),
+            _ = beat.tick() => ("heartbeat", in_time(&deps, beat_now(&deps)).await),
+            _ = schedule.tick() => ("schedule", in_time(&deps, start_due(&deps)).await),
+            _ = sweep.tick() => ("sweep", in_time(&deps, put_right(&deps, &mut wall_clock)).await),
+            _ = prune.tick() => ("pruning", in_time(&deps, drop_old_answers(&deps)).await),
         };
         if let Err(error) = done {
             tracing::warn!(%error, "the {what} failed; it is tried again at its next turn");
         }
     }
-    if let Err(error) = workers::leave(&deps.store, &deps.worker_id).await {
+    let leave = async { Ok::<_, QueueError>(workers::leave(&deps.store, &deps.worker_id).await?) };
+    if let Err(error) = in_time(&deps, leave).await {
         tracing::debug!(%error, "this worker could not say that it leaves");
     }
+}
+
+async fn in_time(deps: &Deps, tick: impl Future<Output = Result<(), QueueError>>) -> Result<(), QueueError> {
+    deps.store.in_time(TICK, tick).await
+}
+
+async fn beat_now(deps: &Deps) -> Result<(), QueueError> {
+    Ok(workers::beat(&deps.store, &deps.worker_id, deps.now()).await?)
+}
+
+async fn drop_old_answers(deps: &Deps) -> Result<(), QueueError> {
+    requests::prune(&deps.store, deps.now()).await?;
+    Ok(())
 }
 
 async fn start_due(deps: &Deps) -> Result<(), QueueError> {

@@ -13,13 +13,12 @@ use crate::harness::wait::until_so;
 #[tokio::test]
 async fn half_open_sockets_hold_up_neither_a_first_import_nor_a_sync_with_changes() {
     let sandbox = Sandbox::start(120).await;
-    let relay = Relay::to(&sandbox.ready.asset_panda_url).await;
-    let hosts = format!("{},{}", sandbox.hosts(), relay.url.trim_start_matches("http://"));
-    let up = Installation::new(&sandbox).with("PANDAPORT_ALLOWED_HOSTS", &hosts);
+    let (relay, url) = Relay::to_api(&sandbox.ready.asset_panda_url).await;
+    let up = Installation::new(&sandbox).allowing(&relay.address);
     let serving = up.up().await;
     let caller = serving.caller();
     let mut settings = connection(&sandbox);
-    settings.asset_panda.as_mut().unwrap().base_url.clone_from(&relay.url);
+    settings.asset_panda.as_mut().unwrap().base_url = url;
     let answer = caller.grpc.clone().configure_connection(settings).await.expect("it is accepted").into_inner();
     let connection_id = answer.connection.expect("the test passed").connection_id;
     let mapping = mapping_of_all(&caller, &sandbox, &connection_id, "ITAM", "serial_number").await;

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use super::caller::Caller;
 use super::process::{Process, program};
+use super::relay::Relay;
 use super::sandbox::Sandbox;
 use super::wait::until;
 
@@ -118,6 +119,17 @@ impl Installation {
 
     pub(crate) fn database_url(&self) -> &str {
         &self.settings["PANDAPORT_DATABASE_URL"]
+    }
+
+    /// The same with a network between its programs and its database, which must be on a server.
+    pub(crate) async fn behind_a_relay(self) -> (Self, Relay) {
+        let mut url: url::Url = self.settings["PANDAPORT_DATABASE_URL"].parse().expect("a URL");
+        let server = format!("{}:{}", url.host_str().expect("a server"), url.port().unwrap_or(5432));
+        let relay = Relay::to(&server).await;
+        let port = relay.address.rsplit(':').next().and_then(|it| it.parse().ok());
+        url.set_host(Some("127.0.0.1")).expect("an address");
+        url.set_port(port).expect("a port");
+        (self.with("PANDAPORT_DATABASE_URL", url.as_str()), relay)
     }
 
     pub(crate) fn path(&self) -> &Path {

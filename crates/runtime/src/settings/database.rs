@@ -1,15 +1,20 @@
 //! Where everything is stored.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
+use super::duration::{HumanDuration, positive};
 use super::effective::Effective;
 use crate::RuntimeError;
 
 const SETTING: &str = "PANDAPORT_DATABASE_URL";
+const CONNECTIONS: &str = "PANDAPORT_DATABASE_CONNECTIONS";
+const STATEMENT_TIMEOUT: &str = "PANDAPORT_DATABASE_STATEMENT_TIMEOUT";
+const LOCK_TIMEOUT: &str = "PANDAPORT_DATABASE_LOCK_TIMEOUT";
 
 /// Where everything is stored.
 #[derive(Args, Clone, Debug)]
@@ -25,6 +30,30 @@ pub struct DatabaseSettings {
         value_name = "URL"
     )]
     pub database_url: SecretString,
+
+    /// Connections to a PostgreSQL server that this process may have, at most [default: 16]
+    // Without a default of clap's, to tell whether it was set for a database that has no use for it.
+    #[arg(long, env = CONNECTIONS, value_parser = clap::value_parser!(u32).range(2..=1000), value_name = "COUNT")]
+    pub database_connections: Option<u32>,
+
+    /// How long a PostgreSQL server may work at one statement before it gives it up [default: 5m]
+    #[arg(long, env = STATEMENT_TIMEOUT, value_parser = positive, value_name = "TIME")]
+    pub database_statement_timeout: Option<HumanDuration>,
+
+    /// How long to wait on a PostgreSQL server for rows that another transaction is at [default: 10s]
+    #[arg(long, env = LOCK_TIMEOUT, value_parser = positive, value_name = "TIME")]
+    pub database_lock_timeout: Option<HumanDuration>,
+}
+
+/// How a PostgreSQL server is used: what was set, and the defaults for the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerSettings {
+    /// Connections of this process, at most.
+    pub connections: u32,
+    /// How long a statement may take.
+    pub statement_timeout: HumanDuration,
+    /// How long rows are waited for that another transaction is at.
+    pub lock_timeout: HumanDuration,
 }
 
 /// A database, by kind. Debug hides the URL.
@@ -45,10 +74,32 @@ pub enum Database {
 }
 
 impl DatabaseSettings {
+    /// How a server is used. A SQLite file has no use for it.
+    pub fn server(&self) -> ServerSettings {
+        let or = |set: Option<HumanDuration>, default| set.unwrap_or(Duration::from_secs(default).into());
+        ServerSettings {
+            connections: self.database_connections.unwrap_or(16),
+            statement_timeout: or(self.database_statement_timeout, 300),
+            lock_timeout: or(self.database_lock_timeout, 10),
+        }
+    }
+
+    /// What was set that only a server has a use for.
+    fn set_for_a_server(&self) -> Option<&'static str> {
+        [
+            (CONNECTIONS, self.database_connections.is_some()),
+            (STATEMENT_TIMEOUT, self.database_statement_timeout.is_some()),
+            (LOCK_TIMEOUT, self.database_lock_timeout.is_some()),
+        ]
+        .into_iter()
+        .find_map(|(name, is_set)| is_set.then_some(name))
+    }
+
     /// The database that is meant.
     ///
     /// # Errors
-    /// [`RuntimeError::Setting`] for a URL of another kind, without a file, or in memory.
+    /// [`RuntimeError::Setting`] for a URL of another kind, without a file, or in memory; and for a setting of a server's
+    /// beside a SQLite file.
     pub fn database(&self) -> Result<Database, RuntimeError> {
         let refused = |message: &str| Err(RuntimeError::setting(SETTING, message));
         let text = self.database_url.expose_secret();
@@ -70,12 +121,21 @@ impl DatabaseSettings {
         if path.is_empty() || path.ends_with('/') {
             return refused("names no file; write sqlite://<file>, such as sqlite://pandaport.db");
         }
+        if let Some(name) = self.set_for_a_server() {
+            return Err(RuntimeError::setting(name, "is for PostgreSQL, and the database is a SQLite file: unset it"));
+        }
         Ok(Database::Sqlite { url, path: PathBuf::from(path) })
     }
 
     /// Adds what is in effect to `out`.
     pub fn describe(&self, out: &mut Effective) {
         out.add(SETTING, without_password(self.database_url.expose_secret()));
+        if matches!(self.database(), Ok(Database::Postgres { .. })) {
+            let server = self.server();
+            out.add(CONNECTIONS, server.connections);
+            out.add(STATEMENT_TIMEOUT, server.statement_timeout);
+            out.add(LOCK_TIMEOUT, server.lock_timeout);
+        }
     }
 }
 
@@ -120,7 +180,26 @@ mod tests {
     use super::*;
 
     fn settings(url: &str) -> DatabaseSettings {
-        DatabaseSettings { database_url: url.into() }
+        DatabaseSettings {
+            database_url: url.into(),
+            database_connections: None,
+            database_statement_timeout: None,
+            database_lock_timeout: None,
+        }
+    }
+
+    #[test]
+    fn what_only_a_server_has_a_use_for_is_shown_for_one_and_refused_beside_a_file() {
+        let set = |url: &str| DatabaseSettings { database_connections: Some(5), ..settings(url) };
+        let mut effective = Effective::new();
+        set("postgres://db.example/pandaport").describe(&mut effective);
+        assert_eq!(
+            effective.to_string(),
+            "PANDAPORT_DATABASE_URL=postgres://db.example/pandaport\nPANDAPORT_DATABASE_CONNECTIONS=5\n\
+             PANDAPORT_DATABASE_STATEMENT_TIMEOUT=5m\nPANDAPORT_DATABASE_LOCK_TIMEOUT=10s\n"
+        );
+        let refused = set("sqlite://pandaport.db").database().unwrap_err().to_string();
+        assert!(refused.starts_with("PANDAPORT_DATABASE_CONNECTIONS: is for PostgreSQL"), "{refused}");
     }
 
     #[test]

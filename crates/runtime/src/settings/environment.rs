@@ -8,8 +8,11 @@ const OURS: &str = "PANDAPORT_";
 
 /// All variables of this version. One file of variables may serve all programs, so that each accepts what
 /// another reads.
-pub const KNOWN: [&str; 20] = [
+pub const KNOWN: [&str; 23] = [
     "PANDAPORT_DATABASE_URL",
+    "PANDAPORT_DATABASE_CONNECTIONS",
+    "PANDAPORT_DATABASE_STATEMENT_TIMEOUT",
+    "PANDAPORT_DATABASE_LOCK_TIMEOUT",
     "PANDAPORT_GRPC_LISTEN",
     "PANDAPORT_ENDPOINT",
     "PANDAPORT_ADMIN_LISTEN",

@@ -72,7 +72,8 @@ fn every_setting_is_known_and_described() {
         assert!(KNOWN.contains(&name.as_str()), "{name} is not KNOWN");
     }
 
-    let program = parse(&[]).unwrap();
+    // On a server, which has more of them than a file.
+    let program = parse(&["--database-url=postgres://db.example/pandaport"]).unwrap();
     let mut effective = Effective::new();
     program.common.describe(&mut effective);
     program.listen.describe(&mut effective);
@@ -100,6 +101,8 @@ fn flags_are_read_strictly() {
         "--auth=jwt",
         "--admin-listen=here",
         "--egress-group=",
+        "--database-connections=1",
+        "--database-statement-timeout=0s",
     ] {
         assert!(parse(&[wrong]).is_err(), "{wrong}");
     }

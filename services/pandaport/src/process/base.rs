@@ -9,7 +9,7 @@ use pandaport_upstream::Upstream;
 use secrecy::ExposeSecret as _;
 
 use super::keys;
-use super::settings::{allowed_hosts, budgets, outbound};
+use super::settings::{allowed_hosts, budgets, outbound, server};
 use crate::error::Error;
 
 /// What the control plane and the worker both stand on.
@@ -35,7 +35,9 @@ impl Base {
         // Before anything is opened: a wrong host list is quicker to see than to wait for.
         allowed_hosts(&common.outbound)?;
         let database = common.database.database()?;
-        let store = Store::connect(database.url().expose_secret()).await.map_err(anyhow::Error::new)?;
+        let store = Store::connect_with(database.url().expose_secret(), server(&common.database))
+            .await
+            .map_err(anyhow::Error::new)?;
         pandaport_queue::check_schema(&store).await.map_err(anyhow::Error::new)?;
         Self::new(keys::unlock(store, keys).await?, common)
     }

@@ -2,7 +2,10 @@
 
 use anyhow::Context as _;
 use pandaport_outbound::{AllowedHosts, HttpSettings, Outbound};
-use pandaport_runtime::settings::{BudgetSpec, CommonSettings, Effective, OutboundSettings, WorkerSettings};
+use pandaport_runtime::settings::{
+    BudgetSpec, CommonSettings, DatabaseSettings, Effective, OutboundSettings, WorkerSettings,
+};
+use pandaport_store::ServerUse;
 use pandaport_upstream::{BudgetSettings, Limit};
 
 use crate::error::Error;
@@ -16,6 +19,16 @@ pub(crate) fn allowed_hosts(settings: &OutboundSettings) -> Result<AllowedHosts,
 pub(crate) fn outbound(settings: &OutboundSettings) -> Result<Outbound, Error> {
     let http = HttpSettings { timeout: settings.http_timeout.get(), ..HttpSettings::default() };
     Ok(Outbound::new(http).context("the HTTP client can't start")?)
+}
+
+/// How a PostgreSQL server is used, if the database is on one.
+pub(crate) fn server(settings: &DatabaseSettings) -> ServerUse {
+    let server = settings.server();
+    ServerUse {
+        connections: server.connections,
+        statement_timeout: server.statement_timeout.get(),
+        lock_timeout: server.lock_timeout.get(),
+    }
 }
 
 /// How many calls may be made.
