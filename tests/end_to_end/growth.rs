@@ -122,6 +122,15 @@ impl Tenants {
         .await;
     }
 
+    /// What is kept, table by table: rows, and the bytes of each with its share of the indexes.
+    async fn sizes(&self) -> String {
+        run(&self.store, "ANALYZE").await;
+        let sql = "SELECT string_agg(relname || ': ' || n_live_tup || ' rows of ' || pg_total_relation_size(relid) / n_live_tup || ' bytes',
+                       E'\n' ORDER BY pg_total_relation_size(relid) DESC)
+                   FROM pg_stat_user_tables WHERE n_live_tup > 0";
+        scalar(&self.store, sql).await
+    }
+
     /// How long after it was due the sync at this place of a hundred began, in milliseconds.
     async fn lateness(&self, since: Micros, apart: Duration, percent: u32) -> i64 {
         let sql = format!(
@@ -163,7 +172,7 @@ fn setting(name: &str, usual: u32) -> u32 {
 #[tokio::test]
 #[ignore = "a measurement, not a test"]
 async fn what_a_worker_needs_for_ten_thousand_mappings() {
-    let (mappings, seconds) = (setting("MAPPINGS", 10_000), setting("SECONDS", 180));
+    let (mappings, seconds) = (setting("MAPPINGS", 10_000), setting("SECONDS_WATCHED", 180));
     let tenants = Tenants::of(mappings, 20).await;
     let worker = tenants.installation.worker("worker").await;
     let mut told = format!("{mappings} mappings of 20 devices, one worker\n");
@@ -180,6 +189,7 @@ async fn what_a_worker_needs_for_ten_thousand_mappings() {
             cpu * 1_000.0 / all
         );
     }
+    _ = writeln!(told, "{}", tenants.sizes().await);
     let apart = HOUR / 10_000;
     let hourly =
         u32::try_from(u128::from(seconds) * 1_000_000 / apart.as_micros()).expect("a number").min(tenants.mappings);
