@@ -122,6 +122,15 @@ impl Tenants {
         .await;
     }
 
+    /// What the database has done so far: transactions, and bytes written to its log.
+    async fn work(&self) -> (i64, i64) {
+        // What a session did is counted within a second.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let done = "SELECT CAST(xact_commit AS BIGINT) FROM pg_stat_database WHERE datname = current_database()";
+        let written = "SELECT CAST(pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0') AS BIGINT)";
+        (scalar(&self.store, done).await, scalar(&self.store, written).await)
+    }
+
     /// What is kept, table by table: rows, and the bytes of each with its share of the indexes.
     async fn sizes(&self) -> String {
         run(&self.store, "ANALYZE").await;
@@ -177,16 +186,26 @@ async fn what_a_worker_needs_for_ten_thousand_mappings() {
     let worker = tenants.installation.worker("worker").await;
     let mut told = format!("{mappings} mappings of 20 devices, one worker\n");
     for what in ["first imports", "syncs without a change"] {
+        tenants.sandbox.forget_calls().await;
+        let (done, written) = tenants.work().await;
         let (began, before) = (Instant::now(), processor(&worker));
         let since = tenants.due(mappings, Duration::ZERO).await;
         tenants.ended(since, mappings).await;
         let (wall, cpu) = (began.elapsed().as_secs_f64(), processor(&worker) - before);
+        let (now_done, now_written) = tenants.work().await;
+        let calls = tenants.sandbox.counters().await;
+        let each = |total: i64| total / i64::from(mappings);
         let all = f64::from(mappings);
         _ = writeln!(
             told,
-            "{what}, all due at once: {:.1} a second, {:.2} ms of the worker's processor each",
+            "{what}, all due at once: {:.1} a second; each {:.2} ms of the worker's processor, {} transactions (polls included), \
+             {} bytes of the database's log, {} calls to Kandji, {} to Asset Panda",
             all / wall,
-            cpu * 1_000.0 / all
+            cpu * 1_000.0 / all,
+            each(now_done - done),
+            each(now_written - written),
+            calls.all_kandji() / u64::from(mappings),
+            calls.all_asset_panda() / u64::from(mappings),
         );
     }
     _ = writeln!(told, "{}", tenants.sizes().await);

@@ -121,15 +121,15 @@ async fn calls_from_two_control_planes_and_four_workers_that_are_killed_at_rando
     let mut trials: Vec<Trial> = Vec::new();
     for against in BOTH {
         trials = house.begin(against, &trials, &slow).await;
-        for at in 0..FLEETS {
+        for trial in &trials {
             // Whoever asks, and where: the sync is the one that is active.
             let (one, other) = (house.caller(0), house.caller(1));
-            let wish = || incremental(&trials[at].mapping_id);
+            let wish = || incremental(&trial.mapping_id);
             let (one, other) = tokio::join!(one.try_trigger(wish()), other.try_trigger(wish()));
             for answer in [one, other] {
                 let answer = answer.expect("TriggerSync is accepted");
                 assert!(answer.already_active, "a second sync of one mapping: {answer:#?}");
-                assert_eq!(answer.sync.expect("the active sync").sync_id, trials[at].sync_id);
+                assert_eq!(answer.sync.expect("the active sync").sync_id, trial.sync_id);
             }
         }
         for _ in 0..3 {

@@ -182,6 +182,10 @@ fn classify_postgres(code: &str) -> Class {
         "53300" => {
             "the server has no connection left: raise its max_connections, run fewer processes, or put PgBouncer between"
         }
+        "42P05" | "26000" => {
+            "a pooler in transaction mode that does not follow prepared statements is between: take PgBouncer 1.21 or newer with \
+             max_prepared_statements, or its session mode"
+        }
         "57P01" | "57P02" | "57P03" => "the server is being stopped or started",
         "3D000" => "make the database, or put its name right in PANDAPORT_DATABASE_URL",
         "42501" => "give the user of PANDAPORT_DATABASE_URL this right; to migrate, it must be the owner of the schema",

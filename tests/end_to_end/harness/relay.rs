@@ -90,7 +90,7 @@ async fn pass_on(mut client: TcpStream, target: String, mut network: watch::Rece
         }
         if network.borrow().now != Condition::Cut {
             // Neither side learns of it: both sockets stay open, half of a connection each.
-            return tokio::time::sleep(Duration::from_secs(600)).await;
+            tokio::time::sleep(Duration::from_secs(600)).await;
         }
     } else if now == Condition::Frozen {
         tokio::time::sleep(Duration::from_secs(600)).await;

@@ -40,10 +40,7 @@ async fn somebody_waits(site: &Site) {
 fn process<T: Send + 'static>(
     store: Store,
     work: impl AsyncFnOnce(&Store) -> T + Send + 'static,
-) -> impl Future<Output = T>
-where
-    T: Send,
-{
+) -> impl Future<Output = T> {
     // On a thread of its own: what is given as work need not be `Send` while it waits.
     let (done, result) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || {
