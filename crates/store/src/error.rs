@@ -155,6 +155,10 @@ fn classify(error: &sqlx::Error) -> Class {
         // What rustls says of a certificate comes in this way.
         sqlx::Error::Io(io) if io.kind() == std::io::ErrorKind::InvalidData => Class::Unavailable(TLS),
         sqlx::Error::Tls(_) => Class::Unavailable(TLS),
+        // A connection that breaks off while it is made is told as an answer that makes no sense.
+        sqlx::Error::Protocol(_) => {
+            Class::Unavailable("the connection broke off, or what answers there is no PostgreSQL")
+        }
         sqlx::Error::Io(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed | sqlx::Error::BeginFailed => {
             Class::Unavailable("")
         }
