@@ -20,6 +20,8 @@ const VERSION: u8 = 1;
 const KEY_LENGTH: usize = 32;
 const KEY_ID_LENGTH: usize = 8;
 const NONCE_LENGTH: usize = 12;
+/// The bytes of an envelope that say how it was sealed, and with which key.
+const HEAD_LENGTH: i32 = 1 + KEY_ID_LENGTH as i32;
 
 /// The encryption keys of an installation: the first seals, all open.
 pub struct Keyring {
@@ -94,13 +96,9 @@ impl Keyring {
             Field::AlertSecret => format!("alerts of {tenant}: {why}"),
         };
         let unreadable = |why: &str| StoreError::corrupt("secret", of(why));
-        let (&version, rest) = envelope.split_first().ok_or_else(|| unreadable("it is empty"))?;
-        if version != VERSION {
-            return Err(unreadable("it was sealed by a newer program"));
-        }
-        let (id, rest) = rest.split_first_chunk::<KEY_ID_LENGTH>().ok_or_else(|| unreadable("it is cut off"))?;
-        let (nonce, sealed) = rest.split_first_chunk::<NONCE_LENGTH>().ok_or_else(|| unreadable("it is cut off"))?;
-        let key = self.keys.iter().find(|key| key.id == *id).ok_or_else(|| missing(id))?;
+        let (id, rest) = key_id(envelope).map_err(unreadable)?;
+        let (nonce, sealed) = rest.split_first_chunk::<NONCE_LENGTH>().ok_or_else(|| unreadable(CUT_OFF))?;
+        let key = self.key(id)?;
         let aad = bound_to(tenant, connection_id, field, id);
         let opened = key
             .cipher
@@ -109,6 +107,29 @@ impl Keyring {
             .map_err(|_| unreadable("it was changed, or belongs to another row"))?;
         let text = std::str::from_utf8(&opened).map_err(|_| unreadable("it is not text"))?;
         Ok(text.to_owned().into())
+    }
+}
+
+impl Keyring {
+    fn key(&self, id: &[u8; KEY_ID_LENGTH]) -> Result<&Key> {
+        self.keys.iter().find(|key| key.id == *id).ok_or_else(|| missing(id))
+    }
+
+    /// Whether the key is there that an envelope with this head was sealed with.
+    fn knows(&self, head: &[u8]) -> Result<()> {
+        let (id, _) = key_id(head).map_err(|why| StoreError::corrupt("secret", why))?;
+        self.key(id).map(|_| ())
+    }
+}
+
+const CUT_OFF: &str = "it is cut off";
+
+/// The id of the key that an envelope was sealed with, and what follows it; or why there is none.
+fn key_id(envelope: &[u8]) -> std::result::Result<(&[u8; KEY_ID_LENGTH], &[u8]), &'static str> {
+    match envelope.split_first() {
+        None => Err("it is empty"),
+        Some((&VERSION, rest)) => rest.split_first_chunk::<KEY_ID_LENGTH>().ok_or(CUT_OFF),
+        Some(_) => Err("it was sealed by a newer program"),
     }
 }
 
@@ -143,17 +164,13 @@ impl Store {
     /// [`StoreError::Key`] when it holds a secret that none of the keys opens, so that a wrong key is found at start and not
     /// at the next sync.
     pub async fn unlock(self, keyring: Keyring) -> Result<Self> {
-        let sealed: Vec<(Tenant, ConnectionId, Vec<u8>)> = on_read!(self, pool => sqlx::query_as::<_, (Tenant, ConnectionId, Vec<u8>)>(
-            "SELECT tenant, connection_id, kandji_token FROM connections"
-        ).fetch_all(pool).await)?;
-        for (tenant, connection_id, envelope) in sealed {
-            keyring.open(&tenant, connection_id, Field::KandjiToken, &envelope)?;
-        }
-        let sealed: Vec<(Tenant, Vec<u8>)> = on_read!(self, pool => sqlx::query_as::<_, (Tenant, Vec<u8>)>(
-            "SELECT tenant, secret FROM alert_targets"
-        ).fetch_all(pool).await)?;
-        for (tenant, envelope) in sealed {
-            keyring.open(&tenant, NO_CONNECTION, Field::AlertSecret, &envelope)?;
+        // What says which key sealed it, and each key once: there may be a million secrets.
+        let sealed: Vec<(Vec<u8>,)> = on_read!(self, pool => sqlx::query_as(
+            "SELECT substr(kandji_token, 1, $1) FROM connections UNION SELECT substr(asset_panda_key, 1, $1) FROM connections
+             UNION SELECT substr(secret, 1, $1) FROM alert_targets")
+            .bind(HEAD_LENGTH).fetch_all(pool).await)?;
+        for (head,) in sealed {
+            keyring.knows(&head)?;
         }
         Ok(self.with_keyring(keyring))
     }
