@@ -6,6 +6,7 @@
 
 mod adoption;
 mod alerts;
+mod backup;
 mod budgets;
 mod calls;
 mod command_line;
@@ -19,6 +20,7 @@ mod frozen;
 mod guarantees;
 mod harness;
 mod lost_answers;
+mod moved;
 mod outages;
 mod pages;
 mod refusals;
