@@ -6,6 +6,7 @@
 
 mod adoption;
 mod alerts;
+mod backup;
 mod budgets;
 mod calls;
 mod command_line;
@@ -21,6 +22,7 @@ mod guarantees;
 mod harness;
 mod lost_answers;
 mod many_processes;
+mod moved;
 mod outages;
 mod pages;
 mod refusals;

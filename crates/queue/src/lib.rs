@@ -21,11 +21,13 @@
 //! | a new job with a time is left to the leader's scheduler, also if that time is past | such a time is left out ([`Queue::enqueue`]) |
 //! | times are the wall clock's: one that goes back holds what was put back for as long | the sweep puts a fresh job behind such a sync ([`Queue::enqueue_again`]) |
 //! | a killed leader leads on for 15 s, until its lease ends; meanwhile nothing is rescued or woken after more than 5 s | a program alone on its database starts over ([`Queue::start_over`]) |
+//! | a look for jobs waits for its answer without a limit: on a connection that went dead, for ever | a client that got stuck is replaced (`pulse.rs`) |
 
 mod depth;
 mod error;
 mod job;
 mod migrate;
+mod pulse;
 mod queue;
 mod serve;
 

@@ -1,6 +1,6 @@
 //! The whole schema: the store's tables and River's, in one database.
 
-use pandaport_store::{Pool, Store, StoreError};
+use pandaport_store::{Micros, Pool, Store, StoreError};
 use riverqueue::migrate::{Error, MIGRATION_VERSION_LATEST, PostgresMigrator, SqliteMigrator};
 
 use crate::Result;
@@ -9,27 +9,29 @@ use crate::Result;
 /// does it, the others wait and find it done.
 ///
 /// # Errors
-/// [`StoreError::Schema`] when the database is newer than this program.
+/// [`StoreError::Schema`] when the database is too new for this program, or a process is at work that could not go on with
+/// the result.
 pub async fn migrate(store: &Store) -> Result<()> {
     let lock = store.migration_lock().await?;
     // Looked at first, so that a database that is too new is left exactly as it is.
     refuse_newer(store).await?;
-    store.migrate(&lock).await?;
+    store.migrate(&lock, Micros::now()).await?;
     Migrator::of(store).migrate_up().await?;
     Ok(())
 }
 
-/// Refuses a database that is not at this program's version.
+/// Refuses a database that this program can't work on. The version of the schema that is there: a newer one than this
+/// program's, if that says that it may.
 ///
 /// # Errors
 /// [`StoreError::Schema`], with what to run.
-pub async fn check_schema(store: &Store) -> Result<()> {
-    store.check_schema().await?;
+pub async fn check_schema(store: &Store) -> Result<i64> {
+    let there = store.check_schema().await?;
     refuse_newer(store).await?;
     if !Migrator::of(store).is_valid().await? {
         return Err(StoreError::Schema("the queue's tables are missing or old: run `pandaport migrate`".into()).into());
     }
-    Ok(())
+    Ok(there)
 }
 
 async fn refuse_newer(store: &Store) -> Result<()> {

@@ -31,6 +31,11 @@ impl Queue {
         Ok(Self { client: river(store).build()?, store: store.clone() })
     }
 
+    /// The store that it lives in.
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// A client of River's, to be set up for working jobs.
     pub(crate) fn river(&self) -> ClientBuilder {
         river(&self.store)

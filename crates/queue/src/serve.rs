@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::job::{SyncJob, VERSION};
+use crate::pulse::Pulse;
 use crate::queue::{MAX_ATTEMPTS, NAME, Queue, TRACEPARENT};
 use crate::{QueueError, Result};
 
@@ -113,22 +114,76 @@ impl Queue {
         H: Fn(SyncJob, JobContext) -> F + Send + Sync + 'static,
         F: Future<Output = SliceEnd> + Send,
     {
-        let client = self.working_client(&config, shutdown.clone(), handler)?;
-        let mut run = client.start()?;
-        run.wait_ready().await?;
-        Ok(Serving { task: tokio::spawn(run_until(run, shutdown, config.grace)) })
+        let handler = Arc::new(handler);
+        let mut running = self.start(&config, &shutdown, &handler)?;
+        running.run.wait_ready().await?;
+        let queue = self.clone();
+        Ok(Serving { task: tokio::spawn(async move { queue.run_until(running, config, shutdown, handler).await }) })
     }
 
-    fn working_client<H, F>(&self, config: &ServeConfig, stop: CancellationToken, handler: H) -> Result<Client>
+    /// Runs a client until it is to stop, and another in its place if it gets stuck. To stop is softly first, then, after the
+    /// grace, by dropping what still runs.
+    async fn run_until<H, F>(
+        &self,
+        mut running: Running,
+        config: ServeConfig,
+        shutdown: CancellationToken,
+        handler: Arc<H>,
+    ) -> Result<()>
     where
         H: Fn(SyncJob, JobContext) -> F + Send + Sync + 'static,
         F: Future<Output = SliceEnd> + Send,
     {
-        let handler = Arc::new(handler);
+        loop {
+            let Running { run, pulse } = &mut running;
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                ended = run.wait() => return Ok(ended?),
+                () = pulse.stuck(self.store()) => {}
+            }
+            tracing::warn!("the queue's client waits for an answer that will not come: another one takes its place");
+            // Dropped, the old one takes no job any more, and what it works at is there for others.
+            running = self.start(&config, &shutdown, &handler)?;
+        }
+        match tokio::time::timeout(config.grace, running.run.stop()).await {
+            Ok(stopped) => Ok(stopped?),
+            Err(_) => {
+                let grace_ms = config.grace.as_millis();
+                tracing::warn!(grace_ms, "slices did not end within the grace: they are dropped");
+                Ok(running.run.stop_and_cancel().await?)
+            }
+        }
+    }
+
+    fn start<H, F>(&self, config: &ServeConfig, stop: &CancellationToken, handler: &Arc<H>) -> Result<Running>
+    where
+        H: Fn(SyncJob, JobContext) -> F + Send + Sync + 'static,
+        F: Future<Output = SliceEnd> + Send,
+    {
+        let pulse = Pulse::new(config.slots);
+        let client = self.working_client(config, &pulse, stop.clone(), Arc::clone(handler))?;
+        Ok(Running { run: client.start()?, pulse })
+    }
+
+    fn working_client<H, F>(
+        &self,
+        config: &ServeConfig,
+        pulse: &Pulse,
+        stop: CancellationToken,
+        handler: Arc<H>,
+    ) -> Result<Client>
+    where
+        H: Fn(SyncJob, JobContext) -> F + Send + Sync + 'static,
+        F: Future<Output = SliceEnd> + Send,
+    {
         let mut workers = Workers::new();
+        let slots = pulse.clone();
         workers.add_fn(move |context: WorkContext, job: Job<SyncJob>| {
-            let (handler, stop) = (Arc::clone(&handler), stop.clone());
-            async move { work(&*handler, &context, &job, stop).await }
+            let (handler, stop, slot) = (Arc::clone(&handler), stop.clone(), slots.working());
+            async move {
+                let _slot = slot;
+                work(&*handler, &context, &job, stop).await
+            }
         })?;
         let maintenance = MaintenanceConfig::default()
             .with_rescue_after(config.job_timeout)
@@ -139,6 +194,7 @@ impl Queue {
         Ok(self
             .river()
             .workers(workers)
+            .hook(pulse.clone())
             .queue(NAME, QueueConfig::new(config.slots).with_fetch_poll_interval(POLL))
             .fetch_cooldown(FETCH_COOLDOWN)
             .fetch_only_known_kinds(true)
@@ -151,19 +207,10 @@ impl Queue {
     }
 }
 
-/// Runs the client until it is to stop: softly first, then, after the grace, by dropping what still runs.
-async fn run_until(mut run: RunHandle, shutdown: CancellationToken, grace: Duration) -> Result<()> {
-    tokio::select! {
-        () = shutdown.cancelled() => {}
-        ended = run.wait() => return Ok(ended?),
-    }
-    match tokio::time::timeout(grace, run.stop()).await {
-        Ok(stopped) => Ok(stopped?),
-        Err(_) => {
-            tracing::warn!(grace_ms = grace.as_millis(), "slices did not end within the grace: they are dropped");
-            Ok(run.stop_and_cancel().await?)
-        }
-    }
+/// A client at work, and its signs of life.
+struct Running {
+    run: RunHandle,
+    pulse: Pulse,
 }
 
 async fn work<H, F>(

@@ -60,7 +60,7 @@ impl Dialect {
     }
 
     /// The rows of a parameter, from `$2: a TEXT, b BIGINT`.
-    fn rows(self, declared: &str) -> String {
+    pub(crate) fn rows(self, declared: &str) -> String {
         let (parameter, columns) = declared.split_once(':').expect("rows are declared with their columns");
         let columns = columns.split(',').enumerate().map(|(at, column)| {
             let (name, kind) = column.trim().split_once(' ').expect("a column has a name and a type");

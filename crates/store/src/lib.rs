@@ -30,8 +30,11 @@ pub mod health;
 pub mod held;
 pub mod history;
 pub mod mappings;
+pub mod processes;
 pub mod records;
+pub mod relocate;
 pub mod requests;
+pub mod restored;
 pub mod syncs;
 pub mod workers;
 

@@ -10,6 +10,7 @@ pub mod error;
 pub mod migrate;
 mod process;
 mod program;
+mod relocate;
 pub mod sandbox;
 pub mod show;
 pub mod up;

@@ -1,14 +1,17 @@
 //! `pandaport migrate`: brings the database to this program's version, as a step of its own.
 
+use anyhow::anyhow;
 use clap::Args;
 use pandaport_runtime::settings::{DatabaseSettings, ProcessSettings};
 use pandaport_runtime::{DatabaseLock, telemetry};
-use pandaport_store::Store;
+use pandaport_store::{Micros, Store, processes, restored};
 use secrecy::ExposeSecret as _;
 
 use crate::console::Console;
 use crate::error::Error;
 use crate::process::VERSION;
+use crate::relocate::{Relocation, relocate};
+use crate::show::text::count;
 
 /// The flags of `migrate`.
 #[derive(Debug, Clone, Args)]
@@ -17,6 +20,12 @@ pub struct MigrateArgs {
     database: DatabaseSettings,
     #[command(flatten)]
     process: ProcessSettings,
+    /// The database was restored from a backup, and nothing runs on it yet: what its active syncs were about to create is
+    /// looked up again
+    #[arg(long, conflicts_with = "from")]
+    restored: bool,
+    #[command(flatten)]
+    relocation: Relocation,
 }
 
 /// Migrates. Safe to run twice, and by two at once: one does it, the other waits and finds it done.
@@ -25,17 +34,50 @@ pub struct MigrateArgs {
 /// [`Error::Input`] for settings that can't be used, [`Error::Process`] where the database refuses.
 pub async fn migrate(args: MigrateArgs, console: &mut Console) -> Result<(), Error> {
     let telemetry = telemetry::start(&args.process.telemetry, "pandaport", VERSION)?;
+    if let Some(ends) = args.relocation.ends() {
+        relocate(ends, console).await?;
+        telemetry.shutdown().await;
+        return Ok(());
+    }
     let database = args.database.database()?;
     // Whoever is at the file works by the schema that it found.
     let _lock = database.file().map(|file| DatabaseLock::exclusive(file, "pandaport migrate")).transpose()?;
     let store = Store::create(database.url().expose_secret()).await.map_err(anyhow::Error::new)?;
-    let before = store.schema_version().await.map_err(anyhow::Error::new)?;
-    pandaport_queue::migrate(&store).await.map_err(anyhow::Error::new)?;
-    let after = store.schema_version().await.map_err(anyhow::Error::new)?;
-    store.close().await;
+    let (before, after) = bring_up(&store).await?;
     console.line(sentence(before, after))?;
+    if args.restored {
+        refuse_company(&store).await?;
+        let late = restored::look_again(&store).await.map_err(anyhow::Error::new)?;
+        console.line(format!(
+            "{} will look up again what was about to be created.",
+            count(late, "active sync", "active syncs")
+        ))?;
+    }
+    store.close().await;
     telemetry.shutdown().await;
     Ok(())
+}
+
+/// Brings the schema to this program's version: the version before, and after.
+pub(crate) async fn bring_up(store: &Store) -> Result<(i64, i64), Error> {
+    let before = store.schema_version().await.map_err(anyhow::Error::new)?;
+    pandaport_queue::migrate(store).await.map_err(anyhow::Error::new)?;
+    Ok((before, store.schema_version().await.map_err(anyhow::Error::new)?))
+}
+
+/// Refuses where a process is at work on the database.
+pub(crate) async fn refuse_company(store: &Store) -> Result<(), Error> {
+    let at_work = processes::at_work(store, Micros::now()).await.map_err(anyhow::Error::new)?;
+    match at_work.first() {
+        Some(process) => Err(anyhow!(
+            "{process} is at work on {}: stop it, then run this again. One that was killed, or was at work when a backup was \
+             made, counts as at work for {} s",
+            store.place(),
+            processes::SILENCE.as_secs()
+        )
+        .into()),
+        None => Ok(()),
+    }
 }
 
 fn sentence(before: i64, after: i64) -> String {

@@ -3,6 +3,7 @@
 pub(crate) mod admin;
 pub(crate) mod base;
 pub(crate) mod keys;
+pub(crate) mod presence;
 pub(crate) mod ready_file;
 pub(crate) mod settings;
 pub(crate) mod steps;

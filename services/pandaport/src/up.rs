@@ -106,7 +106,7 @@ impl Up {
         steps.done("key", &origin)?;
         settings::log(&effective(args, &keys, admin_server.address()));
 
-        let base = Base::new(store, &args.common)?;
+        let base = Base::new("pandaport up", store, &args.common)?;
         let active = resume_active(&base.store, &base.queue).await.map_err(anyhow::Error::new)?;
         if active > 0 {
             steps.done("syncs", &format!("{} where it was left", count(to_u64(active), "goes on", "go on")))?;
@@ -120,7 +120,8 @@ impl Up {
             base.queue.clone(),
             base.upstream.clone(),
             settings::worker(&args.common, &args.worker),
-        );
+        )
+        .named(base.presence.process_id());
         let working = worker.start(shutdown.draining().clone()).await.map_err(anyhow::Error::new)?;
         parts.add("worker", &readiness, working.stopped());
         steps.done("worker", &count(args.worker.worker_slots.into(), "slot", "slots"))?;

@@ -51,8 +51,7 @@ async fn run(args: WorkerArgs) -> Result<(), Error> {
     let mut steps = Steps::told(&mut console);
     // Given back last, when nothing uses the file any more.
     let _lock = base::share(&args.common.database)?;
-    let base = Box::pin(Base::open(&args.common, &keys)).await?;
-    steps.done("database", "reached, its schema fits")?;
+    let base = Box::pin(Base::open(NAME, &args.common, &keys, &mut steps)).await?;
 
     let readiness = Readiness::new(&shutdown);
     base.watch(&readiness);
@@ -61,7 +60,8 @@ async fn run(args: WorkerArgs) -> Result<(), Error> {
         base.queue.clone(),
         base.upstream.clone(),
         settings::worker(&args.common, &args.worker),
-    );
+    )
+    .named(base.presence.process_id());
     let working = worker.start(shutdown.draining().clone()).await.map_err(anyhow::Error::new)?;
     let mut parts = Parts::default();
     parts.add("worker", &readiness, working.stopped());

@@ -108,6 +108,13 @@ impl Worker {
         Self { deps }
     }
 
+    /// The same going by this id, which no other worker may have.
+    #[must_use]
+    pub fn named(mut self, worker_id: &str) -> Self {
+        worker_id.clone_into(&mut self.deps.worker_id);
+        self
+    }
+
     /// The same with other clocks.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {

@@ -63,6 +63,12 @@ impl Serving {
 impl Installation {
     /// Settings that let a test be quick: no budgets, short timeouts and looks. The sandbox's addresses are allowed.
     pub(crate) fn new(sandbox: &Sandbox) -> Self {
+        let here = Self::in_file(sandbox);
+        if is_postgres() { here.on_server() } else { here }
+    }
+
+    /// The same on a SQLite file, wherever the other tests run.
+    pub(crate) fn in_file(sandbox: &Sandbox) -> Self {
         let dir = tempfile::Builder::new().prefix("pandaport-test-").tempdir().expect("a temporary folder");
         let settings = [
             ("PANDAPORT_DATABASE_URL", format!("sqlite://{}", dir.path().join("pandaport.db").display())),
@@ -77,15 +83,19 @@ impl Installation {
             ("PANDAPORT_SHUTDOWN_GRACE", "5s".to_owned()),
             ("RUST_LOG", "info,pandaport_worker=debug".to_owned()),
         ];
-        let here = Self { dir, settings: settings.into(), server: None };
-        if is_postgres() { here.on_server() } else { here }
+        Self { dir, settings: settings.into(), server: None }
     }
 
-    /// On a server `up` makes no key: it is given one, as the other programs are.
-    fn on_server(mut self) -> Self {
+    /// The same on a database of its own on the server. There `up` makes no key: it is given one, as the other programs are.
+    pub(crate) fn on_server(mut self) -> Self {
         let server = TestDatabase::empty_at_once();
         self = self.with("PANDAPORT_DATABASE_URL", server.url()).with("PANDAPORT_ENCRYPTION_KEY", KEY);
         Self { server: Some(server), ..self }
+    }
+
+    /// Where its database is.
+    pub(crate) fn database_url(&self) -> &str {
+        &self.settings["PANDAPORT_DATABASE_URL"]
     }
 
     /// Whether a text stands anywhere in the database, if it is on a server: else it is in a file of the folder.
@@ -152,10 +162,17 @@ impl Installation {
 
     /// The database, made and migrated, for the programs that do not do it themselves.
     pub(crate) async fn migrate(&self) {
+        self.migrate_with(&[]).await;
+    }
+
+    /// The same with further flags; what it said.
+    pub(crate) async fn migrate_with(&self, flags: &[&str]) -> String {
         let mut command = self.program("pandaport", env!("CARGO_BIN_EXE_pandaport"));
-        command.arg("migrate");
-        let ended = Process::start("migrate", command, self.path()).end(START).await;
-        assert!(ended.success(), "migrate: {ended}");
+        command.arg("migrate").args(flags);
+        let mut process = Process::start("migrate", command, self.path());
+        let ended = process.end(START).await;
+        assert!(ended.success(), "migrate: {ended}\n{}", process.log());
+        process.log()
     }
 
     pub(crate) async fn control_plane(&self) -> Serving {

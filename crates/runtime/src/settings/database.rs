@@ -74,6 +74,16 @@ pub enum Database {
 }
 
 impl DatabaseSettings {
+    /// A database at this URL, and nothing else set.
+    pub fn of(url: SecretString) -> Self {
+        Self {
+            database_url: url,
+            database_connections: None,
+            database_statement_timeout: None,
+            database_lock_timeout: None,
+        }
+    }
+
     /// How a server is used. A SQLite file has no use for it.
     pub fn server(&self) -> ServerSettings {
         let or = |set: Option<HumanDuration>, default| set.unwrap_or(Duration::from_secs(default).into());
@@ -180,12 +190,7 @@ mod tests {
     use super::*;
 
     fn settings(url: &str) -> DatabaseSettings {
-        DatabaseSettings {
-            database_url: url.into(),
-            database_connections: None,
-            database_statement_timeout: None,
-            database_lock_timeout: None,
-        }
+        DatabaseSettings::of(url.into())
     }
 
     #[test]

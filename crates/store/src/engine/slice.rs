@@ -154,12 +154,17 @@ impl Store {
     /// Takes the sync under a new fence, or answers `None` if it is final or gone.
     ///
     /// What an earlier slice left between sending and confirming is put in order: sent creates wait for a look-up,
-    /// sent updates go again.
+    /// sent updates go again. And what is to be created after a look-up of long ago is looked up anew: a sync that was to go
+    /// on long since may be from a backup, and its records may have been made meanwhile.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn begin_slice(&self, sync_id: SyncId, now: Micros, next_slice_time: Micros) -> Result<Option<Slice>> {
         let mut tx = self.begin_write().await?;
+        let sql = tx.sql("SELECT next_slice_time < $2 FROM syncs WHERE sync_id = $1 FOR NO KEY UPDATE");
+        let is_late: Option<bool> = on_tx!(&mut tx, conn => {
+            sqlx::query_scalar(sql).bind(sync_id).bind(now).fetch_optional(conn).await
+        })?;
         let fence: Option<(i64,)> = on_tx!(&mut tx, conn => sqlx::query_as(
             "UPDATE syncs SET fence = fence + 1, state = 'RUNNING', wait_reason = NULL, wait_message = NULL, wait_until = NULL,
                     start_time = COALESCE(start_time, $2), next_slice_time = $3
@@ -172,6 +177,12 @@ impl Store {
         for (from, to) in [(4_i64, 5_i64), (8, 3)] {
             on_tx!(&mut tx, conn => sqlx::query("UPDATE sync_records SET step = $3 WHERE sync_id = $1 AND step = $2")
                 .bind(sync_id).bind(from).bind(to).execute(conn).await.map(|_| ()))?;
+        }
+        if is_late == Some(true) {
+            on_tx!(&mut tx, conn => sqlx::query(
+                "UPDATE sync_records SET step = 0, found = NULL
+                 WHERE sync_id = $1 AND step IN (1, 2, 6) AND identifier IS NOT NULL AND (step <> 1 OR found IS NOT NULL)")
+                .bind(sync_id).execute(conn).await.map(|_| ()))?;
         }
         let row: SliceRow = on_tx!(&mut tx, conn => sqlx::query_as(
             "SELECT s.tenant, s.mapping_id, m.connection_id, m.collection_id, s.revision, r.spec, r.columns, m.notes, s.mode, s.dry_run, s.retry_rejected,

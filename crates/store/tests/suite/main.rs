@@ -13,6 +13,7 @@ mod history;
 mod listings;
 mod mappings;
 mod plans;
+mod relocate;
 mod requests;
 mod schema;
 mod server;

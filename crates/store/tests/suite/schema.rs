@@ -1,9 +1,10 @@
 //! Opening and migrating.
 
+use pandaport_store::processes::{self, Process};
 use pandaport_store::{Keyring, Store, StoreError};
 use pandaport_test_database::TestDatabase;
 
-use crate::site;
+use crate::{START, after, site};
 
 #[tokio::test]
 async fn a_schema_that_does_not_fit_is_refused_with_what_to_run() {
@@ -13,14 +14,59 @@ async fn a_schema_that_does_not_fit_is_refused_with_what_to_run() {
 
     site.sql("INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (999, 'x', TRUE, x'00', 0)")
         .await;
+    let lock = site.store.migration_lock().await.unwrap();
+    // An expansion: the program of the release before works on it, and leaves it as it is.
+    assert_eq!(site.store.check_schema().await.unwrap(), 999);
+    site.store.migrate(&lock, START).await.unwrap();
+    assert_eq!(site.store.schema_version().await.unwrap(), 999);
+
+    site.sql("UPDATE schema_readers SET oldest = 999").await;
     let refused = site.store.check_schema().await.unwrap_err().to_string();
     assert!(refused.contains("999") && refused.contains("newer program"), "{refused}");
-    let lock = site.store.migration_lock().await.unwrap();
-    assert!(matches!(site.store.migrate(&lock).await, Err(StoreError::Schema(_))));
+    assert!(matches!(site.store.migrate(&lock, START).await, Err(StoreError::Schema(_))));
 
     site.sql("DELETE FROM _sqlx_migrations").await;
     let refused = site.store.check_schema().await.unwrap_err().to_string();
     assert!(refused.contains("pandaport migrate"), "{refused}");
+}
+
+fn process(program: &str, schema_version: i64) -> Process {
+    Process {
+        process_id: format!("41-{program}"),
+        program: program.to_owned(),
+        version: "1.2.3".to_owned(),
+        host: "rack-7".to_owned(),
+        pid: 41,
+        schema_version,
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_could_not_go_on_holds_a_contraction_up_as_long_as_it_is_at_work() {
+    let site = site().await;
+    let lock = site.store.migration_lock().await.unwrap();
+    // As if this program's schema could be read by no older one than itself, and were yet to be made.
+    site.sql("DELETE FROM _sqlx_migrations WHERE version > 1").await;
+    site.sql("UPDATE schema_readers SET oldest = 0").await;
+    let contract = async |seconds| site.store.contract_to(&lock, 7, after(seconds)).await;
+
+    processes::beat(&site.store, &process("pandaport-control-plane", 7), START).await.unwrap();
+    processes::beat(&site.store, &process("pandaport-worker", 6), START).await.unwrap();
+    let refused = contract(30).await.unwrap_err().to_string();
+    assert!(refused.contains("pandaport-worker 1.2.3 on rack-7 (process 41"), "{refused}");
+    assert!(refused.contains("pandaport migrate") && refused.contains("schema version 7"), "{refused}");
+
+    // One that was killed is not waited for for ever, and one that stopped not at all.
+    contract(61).await.unwrap();
+    processes::beat(&site.store, &process("pandaport-worker", 6), after(61)).await.unwrap();
+    assert!(contract(62).await.is_err());
+    processes::leave(&site.store, "41-pandaport-worker").await.unwrap();
+    contract(62).await.unwrap();
+
+    // A worker of before there was a list says only that it is alive.
+    pandaport_store::workers::beat(&site.store, "17-old", after(62)).await.unwrap();
+    let refused = contract(63).await.unwrap_err().to_string();
+    assert!(refused.contains("a worker of an older version") && refused.contains("17-old"), "{refused}");
 }
 
 #[tokio::test]

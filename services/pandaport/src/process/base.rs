@@ -1,5 +1,7 @@
 //! The store, the queue in it, and the way to Kandji and Asset Panda.
 
+use std::sync::Arc;
+
 use anyhow::Context as _;
 use pandaport_queue::Queue;
 use pandaport_runtime::settings::{CommonSettings, DatabaseSettings, EncryptionKeys};
@@ -9,7 +11,9 @@ use pandaport_upstream::Upstream;
 use secrecy::ExposeSecret as _;
 
 use super::keys;
+use super::presence::Presence;
 use super::settings::{allowed_hosts, budgets, outbound, server};
+use super::steps::Steps;
 use crate::error::Error;
 
 /// What the control plane and the worker both stand on.
@@ -18,28 +22,44 @@ pub(crate) struct Base {
     pub(crate) store: Store,
     pub(crate) queue: Queue,
     pub(crate) upstream: Upstream,
+    pub(crate) presence: Arc<Presence>,
 }
 
 impl Base {
-    /// Stands on a store whose secrets are open.
-    pub(crate) fn new(store: Store, common: &CommonSettings) -> Result<Self, Error> {
+    /// Stands on a store whose secrets are open, and says there that this program is at work.
+    pub(crate) fn new(program: &'static str, store: Store, common: &CommonSettings) -> Result<Self, Error> {
         let queue = Queue::new(&store).context("the queue can't be opened")?;
         let outbound = outbound(&common.outbound)?;
         let allowed = allowed_hosts(&common.outbound)?;
         let upstream = Upstream::new(store.clone(), outbound, allowed, budgets(&common.outbound));
-        Ok(Self { store, queue, upstream })
+        let presence = Arc::new(Presence::of(program, &store));
+        Ok(Self { store, queue, upstream, presence })
     }
 
     /// Opens a database that is there and migrated, for a process that makes none itself.
-    pub(crate) async fn open(common: &CommonSettings, keys: &EncryptionKeys) -> Result<Self, Error> {
+    pub(crate) async fn open(
+        program: &'static str,
+        common: &CommonSettings,
+        keys: &EncryptionKeys,
+        steps: &mut Steps<'_>,
+    ) -> Result<Self, Error> {
         // Before anything is opened: a wrong host list is quicker to see than to wait for.
         allowed_hosts(&common.outbound)?;
         let database = common.database.database()?;
         let store = Store::connect_with(database.url().expose_secret(), server(&common.database))
             .await
             .map_err(anyhow::Error::new)?;
-        pandaport_queue::check_schema(&store).await.map_err(anyhow::Error::new)?;
-        Self::new(keys::unlock(store, keys).await?, common)
+        let there = pandaport_queue::check_schema(&store).await.map_err(anyhow::Error::new)?;
+        let base = Self::new(program, keys::unlock(store, keys).await?, common)?;
+        let wanted = Store::wanted_schema_version();
+        if there > wanted {
+            tracing::warn!(there, wanted, "the database's schema is newer than this program, which can work on it");
+            steps
+                .done("database", &format!("reached, its schema ({there}) is newer than this program's ({wanted})"))?;
+        } else {
+            steps.done("database", "reached, its schema fits")?;
+        }
+        Ok(base)
     }
 
     /// The checks that every process on the database must pass to be ready.
@@ -52,13 +72,14 @@ impl Base {
         let store = self.store.clone();
         readiness.check("schema", move || {
             let store = store.clone();
-            async move { store.check_schema().await.map_err(|error| error.to_string()) }
+            async move { store.check_schema().await.map(|_| ()).map_err(|error| error.to_string()) }
         });
     }
 
     /// Gives back what was reserved and closes the database.
     pub(crate) async fn close(self) {
         self.upstream.release().await;
+        self.presence.end(&self.store).await;
         self.store.close().await;
     }
 }

@@ -50,6 +50,15 @@ pub(crate) async fn for_up(store: &Store, database: &Path) -> Result<(Encryption
     Ok((keys, format!("{shown}, new: keep a copy, the stored credentials can't be read without it")))
 }
 
+/// The keys to a SQLite file that is there: the environment's, else those in the file beside it.
+pub(crate) fn of_file(database: &Path) -> Result<(EncryptionKeys, Origin), Error> {
+    if let Some(keys) = from_env()? {
+        return Ok((keys, "the environment's".to_owned()));
+    }
+    let path = key_file_beside(database);
+    Ok((EncryptionKeys::from_file(&path)?, format!("now in {}", path.display())))
+}
+
 /// The store with its secrets opened.
 pub(crate) async fn unlock(store: Store, keys: &EncryptionKeys) -> Result<Store, Error> {
     let keyring = keyring(keys.keys())?;
