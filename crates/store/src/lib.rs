@@ -33,6 +33,7 @@ pub mod mappings;
 pub mod records;
 pub mod requests;
 pub mod syncs;
+pub mod tenant_slots;
 pub mod workers;
 
 pub use claim::Claim;

@@ -17,6 +17,7 @@ mod requests;
 mod schema;
 mod server;
 mod syncs;
+mod tenant_slots;
 
 use std::time::Duration;
 
