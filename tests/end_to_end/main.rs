@@ -18,6 +18,7 @@ mod frozen;
 mod guarantees;
 mod harness;
 mod lost_answers;
+mod many_workers;
 mod outages;
 mod pages;
 mod refusals;

@@ -51,6 +51,9 @@ pub struct SandboxArgs {
     /// How many modules the Asset Panda account has; the collections are in the first.
     #[arg(long, default_value_t = 1)]
     pub modules: u32,
+    /// How many collections there are to import into: ITAM, `ITAM 2`, `ITAM 3` and so on, besides the others.
+    #[arg(long, default_value_t = 1)]
+    pub itams: u32,
     /// Compress Kandji's answers for clients that take it.
     #[arg(long)]
     pub gzip: bool,
@@ -87,6 +90,7 @@ impl SandboxArgs {
             faults,
             credentials: Credentials::default(),
             modules: self.modules,
+            itams: self.itams,
             gzip: self.gzip,
             time: SandboxTime::default(),
         })

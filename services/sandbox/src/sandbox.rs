@@ -31,6 +31,8 @@ pub struct SandboxConfig {
     pub credentials: Credentials,
     /// How many modules the Asset Panda account has; the collections are in the first.
     pub modules: u32,
+    /// How many collections like ITAM there are.
+    pub itams: u32,
     /// Whether the Kandji stand-in compresses its answers for clients that take it.
     pub gzip: bool,
     /// What search lags and the Asset Panda limit go by.
@@ -49,6 +51,7 @@ impl Default for SandboxConfig {
             faults: Faults::default(),
             credentials: Credentials::default(),
             modules: 1,
+            itams: 1,
             gzip: false,
             time: SandboxTime::default(),
         }
@@ -74,7 +77,7 @@ impl Sandbox {
         let kandji_listener = server::bind(config.kandji_listen, allow).await?;
         let panda_listener = server::bind(config.asset_panda_listen, allow).await?;
         let control_listener = server::bind(config.control_listen, allow).await?;
-        let panda = panda::panda(config.modules);
+        let panda = panda::panda(config.modules, config.itams);
         let itam = &panda.collections[0];
         let ready = Arc::new(Ready {
             kandji_url: format!("http://{}", kandji_listener.local_addr()?),

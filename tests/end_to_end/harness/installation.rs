@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use pandaport_store::{Keyring, Store};
 use pandaport_test_database::{TestDatabase, is_postgres};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -84,6 +85,12 @@ impl Installation {
         let server = TestDatabase::empty_at_once();
         self = self.with("PANDAPORT_DATABASE_URL", server.url()).with("PANDAPORT_ENCRYPTION_KEY", KEY);
         Self { server: Some(server), ..self }
+    }
+
+    /// The database, opened beside the programs on it. Its key is that of a control plane and workers of their own.
+    pub(crate) async fn store(&self) -> Store {
+        let store = Store::connect(&self.settings["PANDAPORT_DATABASE_URL"]).await.expect("the database is there");
+        store.unlock(Keyring::new(&[KEY.to_owned().into()]).expect("a key")).await.expect("the key fits")
     }
 
     /// Whether a text stands anywhere in the database, if it is on a server: else it is in a file of the folder.

@@ -54,12 +54,18 @@ pub(crate) struct Counters(Value);
 impl Sandbox {
     /// A sandbox with a generated fleet and without rate limits.
     pub(crate) async fn start(devices: u32) -> Self {
+        Self::with_itams(devices, 1).await
+    }
+
+    /// The same with so many collections to import into: ITAM, `ITAM 2` and so on.
+    pub(crate) async fn with_itams(devices: u32, itams: u32) -> Self {
         let dir = tempfile::Builder::new().prefix("pandaport-sandbox-").tempdir().expect("a temporary folder");
         let ready_file: PathBuf = dir.path().join("ready.json");
         let mut command = Command::new(env!("CARGO_BIN_EXE_pandaport-sandbox"));
         for listen in ["--kandji-listen", "--asset-panda-listen", "--control-listen"] {
             command.args([listen, "127.0.0.1:0"]);
         }
+        command.args(["--itams", &itams.to_string()]);
         command.args(["--devices", &devices.to_string(), "--no-rate-limits"]).arg("--ready-file").arg(&ready_file);
         let mut process = Process::start("sandbox", command, dir.path());
         let ready = until("the sandbox to be ready", START, async || {

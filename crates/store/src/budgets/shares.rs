@@ -3,6 +3,10 @@
 //! A tenant may take what is free up to its equal share of the limit, and beyond that only what the tenants that wait could
 //! not still claim up to theirs. So nobody is kept from a share by somebody who asks more often, and nothing stays unused
 //! that nobody waits for: a wish lapses soon after the time at which its tenant was told to ask again.
+//!
+//! What is used up in a burst is free again in a burst, a window later. Who is quick would take it all while the others are
+//! at their first calls. So tenants that share a long limit are paced: a part of the window has only a little more than its
+//! part of the calls, and all wait for the next part, where each has its share again.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -12,6 +16,13 @@ use crate::{Micros, Tenant};
 
 /// Lots that are in hand hold at most this part of a limit together, so that it is not used up by calls that nobody makes.
 const IN_HAND_PARTS: u32 = 4;
+/// The parts of a window in which tenants are paced, and how much more than its part one may hold, so that what one leaves
+/// the next can use.
+const PACED_PARTS: u32 = 10;
+const PACED_EXTRA: (u32, u32) = (5, 4);
+/// Not worth it, and too coarse, for a limit of fewer calls or a shorter window than this.
+const FEWEST_PACED_CALLS: u32 = 80;
+const SHORTEST_PACED_WINDOW: Duration = Duration::from_secs(2);
 /// How long after its time a wish still counts: this part of the window, within these bounds. Who was told to come back
 /// later than a worker cares to wait comes through the queue.
 const GRACE_PARTS: u32 = 10;
@@ -66,7 +77,12 @@ pub enum Answer {
 /// Answers `tenant`, which asks at `now` for up to `want` calls.
 #[must_use]
 pub fn answer(counted: &Counted, limits: &[Limit], tenant: &Tenant, want: u32, now: Micros) -> Answer {
-    let lines: Vec<Line<'_>> = limits.iter().map(|limit| Line::new(counted, *limit, tenant, now)).collect();
+    let others = counted.lots.iter().filter(|lot| lot.expire_time > now).map(|lot| &lot.tenant);
+    let mut others = others.chain(counted.wishes.iter().filter(|wish| wish.until_time > now).map(|wish| &wish.tenant));
+    let shared = others.any(|other| other != tenant);
+    let paced = limits.iter().filter(|_| shared).filter_map(|limit| paced(*limit));
+    let lines = limits.iter().copied().chain(paced).map(|limit| Line::new(counted, limit, tenant, now));
+    let lines: Vec<Line<'_>> = lines.collect();
     let size = lines.iter().map(|line| line.allowed(now, 0).min(line.largest_lot)).min().unwrap_or(want.into());
     if size > 0 {
         return Answer::Grant(u32::try_from(size).unwrap_or(want).min(want));
@@ -79,6 +95,14 @@ pub fn answer(counted: &Counted, limits: &[Limit], tenant: &Tenant, want: u32, n
     let grace = (shortest / GRACE_PARTS).clamp(SHORTEST_GRACE, LONGEST_GRACE);
     let wish = Wish { tenant: tenant.clone(), since_time, until_time: retry_at.plus(grace) };
     Answer::Refuse { retry_at, wish }
+}
+
+/// What a part of the limit's window may hold.
+fn paced(limit: Limit) -> Option<Limit> {
+    let (more, than) = PACED_EXTRA;
+    let calls = limit.calls / PACED_PARTS * more / than;
+    let long = limit.calls >= FEWEST_PACED_CALLS && limit.window >= SHORTEST_PACED_WINDOW;
+    long.then_some(Limit { calls, window: limit.window / PACED_PARTS })
 }
 
 /// One limit, as it stands for one tenant.

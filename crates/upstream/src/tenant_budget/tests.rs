@@ -347,7 +347,7 @@ async fn rule_16_processes_share_a_limit_of_one_second() {
     assert_no_window_holds_more(&left, 40, seconds(1));
     assert!(left.len() >= 20 * 40 * 80 / 100, "only {} calls left", left.len());
     let asked = book.writes.load(Ordering::Relaxed) as usize;
-    assert!(asked <= left.len(), "{asked} transactions for {} calls", left.len());
+    assert!(asked <= left.len() * 3 / 2, "{asked} transactions for {} calls", left.len());
 }
 
 #[tokio::test]

@@ -38,8 +38,8 @@ const FIELDS: [(&str, &str); 26] = [
 /// Columns that records can be told apart by.
 const UNIQUE: [&str; 2] = ["Serial Number", "Device ID"];
 
-/// One account with this many modules; the collections are in the first.
-pub(crate) fn panda(modules: u32) -> Panda {
+/// One account with this many modules; the collections are in the first, so many of them to import into.
+pub(crate) fn panda(modules: u32, itams: u32) -> Panda {
     let names = ["IT Assets", "Facilities", "Fleet"];
     let modules = (0..modules.max(1))
         .map(|n| Module {
@@ -47,8 +47,13 @@ pub(crate) fn panda(modules: u32) -> Panda {
             display_name: names.get(n as usize).map_or_else(|| format!("Module {}", n + 1), |name| (*name).to_owned()),
         })
         .collect();
-    Panda { account_id: ulid_like(1, 0), modules, collections: vec![itam(), all_text(), retired()] }
+    let mut collections = vec![itam(0, "ITAM"), all_text(), retired()];
+    collections.extend((2..=itams).map(|n| itam(FIRST_MORE + u64::from(n), &format!("ITAM {n}"))));
+    Panda { account_id: ulid_like(1, 0), modules, collections }
 }
+
+/// Collections that there are more of have numbers from here on.
+const FIRST_MORE: u64 = 100;
 
 fn collection(number: u64, display_name: &str) -> Collection {
     Collection {
@@ -62,8 +67,8 @@ fn collection(number: u64, display_name: &str) -> Collection {
 }
 
 /// The collection to import into: a column for every field, and one for a removal policy to mark.
-fn itam() -> Collection {
-    let mut itam = collection(0, "ITAM");
+fn itam(number: u64, display_name: &str) -> Collection {
+    let mut itam = collection(number, display_name);
     for (name, kind) in FIELDS {
         let mut column = Column::new(name, kind);
         column.is_unique = UNIQUE.contains(&name);

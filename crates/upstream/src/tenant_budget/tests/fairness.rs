@@ -95,7 +95,8 @@ async fn rule_16_what_a_slow_tenant_leaves_is_used_by_the_others() {
     let left = run(&[greedy, slow], &[limit], end).await;
     check(&left, 1, limit, (2 * limit.window, end));
     let slow = left.iter().filter(|it| it.1 == 1).count();
-    assert!(slow >= 36 * 6 * 8 / 10, "the slow one made {slow} calls only");
+    // It waits for its turn at each call, but no longer than its own calls take.
+    assert!(slow >= 36 * 6 / 2, "the slow one made {slow} calls only");
 }
 
 fn crowds() -> impl Strategy<Value = Vec<Crowd>> {
