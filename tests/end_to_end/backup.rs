@@ -11,7 +11,6 @@ use serde_json::json;
 use crate::harness::caller::{Caller, counts, incremental};
 use crate::harness::installation::Installation;
 use crate::harness::journey::{PATIENCE, import};
-use crate::harness::sandbox::Sandbox;
 use crate::harness::scene::{Scene, assert_succeeded};
 use crate::harness::truth::assert_settled;
 use crate::harness::wait::until_so;

@@ -3,14 +3,15 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use pandaport_store::connections::{self, AssetPandaKey, Credentials, NewConnection};
+use pandaport_store::connections::{self, NewConnection};
 use pandaport_store::mappings::{self, MappingState, NewMapping};
-use pandaport_store::{ConnectionId, Keyring, MappingId, Micros, Schedule, Store, Tenant};
+use pandaport_store::{MappingId, Micros, Schedule, Store, Tenant};
 use pandaport_test_database::{run, scalar};
 use serde_json::json;
 
-use crate::harness::installation::{Installation, KEY, Serving};
+use crate::harness::installation::{Installation, Serving};
 use crate::harness::sandbox::Sandbox;
+use crate::harness::tenants::connection;
 use crate::harness::wait::until;
 
 /// What is mapped: enough to be a mapping.
@@ -29,12 +30,10 @@ struct Tenants {
 
 impl Tenants {
     async fn of(mappings: u32, devices: u32) -> Self {
-        let sandbox = Sandbox::with(&["--devices", &devices.to_string(), "--collections", &mappings.to_string()]).await;
+        let sandbox = Sandbox::with_collections(devices, mappings).await;
         let installation = Installation::new(&sandbox).with("PANDAPORT_SLICE", "30s").with("RUST_LOG", "warn");
         installation.migrate().await;
-        let store = Store::connect(installation.database_url()).await.expect("the database is there");
-        let keyring = Keyring::new(&[KEY.into()]).expect("a key");
-        let store = store.unlock(keyring).await.expect("no other key is in use");
+        let store = installation.store().await;
         let this = Self { store, sandbox, installation, mappings };
         for from in (1..=mappings).step_by(100) {
             this.add(from..=mappings.min(from + 99)).await;
@@ -48,24 +47,8 @@ impl Tenants {
         let mut tx = self.store.begin_write().await.expect("a transaction");
         for n in numbers {
             let tenant = Tenant::new(format!("tenant-{n}"));
-            let connection = NewConnection {
-                connection_id: ConnectionId::new(now),
-                display_name: "Example Org".to_owned(),
-                kandji_base_url: ready.kandji_url.clone(),
-                kandji_api_url: ready.kandji_url.clone(),
-                kandji_customer: format!("customer-{n}"),
-                asset_panda_base_url: ready.asset_panda_url.clone(),
-                account_id: Some(ready.account_id.clone()),
-                module_id: Some(ready.module_id.clone()),
-                credentials: Credentials {
-                    kandji_token: ready.kandji_token.clone().into(),
-                    asset_panda: AssetPandaKey {
-                        key_id: ready.access_key_id.clone().into(),
-                        key_secret: ready.access_key_secret.clone().into(),
-                    },
-                },
-                verified: true,
-            };
+            let kandji_customer = format!("customer-{n}");
+            let connection = NewConnection { kandji_customer, ..connection(&self.sandbox, now) };
             let name = if n == 1 { "ITAM".to_owned() } else { format!("ITAM {n}") };
             let collection = &ready.collections[&name];
             // Its columns are those of "ITAM", under its own id.

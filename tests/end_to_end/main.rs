@@ -22,6 +22,7 @@ mod guarantees;
 mod harness;
 mod lost_answers;
 mod many_processes;
+mod many_workers;
 mod moved;
 mod outages;
 mod pages;

@@ -4,11 +4,19 @@
 //! that meets the time from its grant to its expiry. At a grant, all lots that expired less than a window ago, and the new
 //! one, must fit the limit together. That is enough: of the lots that meet a given window, take the one granted last; the
 //! others expired after the window began, which is less than a window before that grant, so they were all counted then.
+//! The proof asks nothing of the order of the times at which lots were granted, as long as what still counts is not forgotten:
+//! lots are kept for longer than they count for whoever was slow to get its turn.
+//!
+//! Who gets what is free, `shares.rs` says. The time must be one that all processes share: [`Store::time`].
+
+mod shares;
 
 use std::time::Duration;
 
+pub use shares::{Answer, Counted, CountedLot, Wish, answer};
+
 use crate::dialect::{on_tx, on_write};
-use crate::{LotId, Micros, Result, Store, Tx};
+use crate::{LotId, Micros, Result, Store, Tenant, Tx};
 
 /// At most `calls` in any window of length `window`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,8 +27,39 @@ pub struct Limit {
     pub window: Duration,
 }
 
-/// How far the clocks of two processes may differ.
-const CLOCKS_DIFFER: Duration = Duration::from_secs(60);
+/// How much a time may be late by the turn of whoever brings it; and how far the clocks of two processes may differ that
+/// do not take the time from the database.
+const TIMES_DIFFER: Duration = Duration::from_secs(60);
+/// So many lots that count no more are dropped together.
+const DROPPED_AT_ONCE: usize = 20;
+
+/// A wish for calls.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// Which calls: the same limits always.
+    pub api: &'a str,
+    /// For whom.
+    pub tenant: &'a Tenant,
+    /// The limits of these calls.
+    pub limits: &'a [Limit],
+    /// How many at most.
+    pub want: u32,
+    /// How long the lot is to live.
+    pub lot_life: Duration,
+    /// The lot before, which ends with this: saves a transaction.
+    pub ended: Option<Ended>,
+}
+
+/// The end of a lot: what is left of it goes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Which.
+    pub lot_id: LotId,
+    /// So many of its calls were not made and will not be.
+    pub unused: u32,
+    /// When the last of the others left, at the latest.
+    pub last_used: Micros,
+}
 
 /// The answer to a wish for calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,61 +84,62 @@ pub struct Lot {
     pub expire_time: Micros,
 }
 
-/// Asks for up to `want` calls to `api`, to be made within `lot_ttl`. What is free is granted, if it is at least one.
+/// Asks for calls. What is free for this tenant is granted, if it is at least one.
 ///
 /// # Errors
 /// [`crate::StoreError::Unavailable`].
-pub async fn reserve(
-    store: &Store,
-    api: &str,
-    limits: &[Limit],
-    want: u32,
-    now: Micros,
-    lot_ttl: Duration,
-) -> Result<Reservation> {
+pub async fn reserve(store: &Store, ask: &Ask<'_>, now: Micros) -> Result<Reservation> {
     let mut tx = store.begin_write().await?;
-    let blocked_until = lock(&mut tx, api).await?;
+    let blocked_until = lock(&mut tx, ask.api).await?;
+    if let Some(ended) = ask.ended {
+        on_tx!(&mut tx, conn => sqlx::query(END_LOT)
+            .bind(ask.api).bind(ended.lot_id).bind(i64::from(ended.unused)).bind(ended.last_used)
+            .execute(&mut *conn).await.map(|_| ()))?;
+    }
     if blocked_until > now {
+        tx.commit().await?;
         return Ok(Reservation::Empty { retry_at: blocked_until });
     }
-    let longest = limits.iter().map(|limit| limit.window).max().unwrap_or_default();
-    on_tx!(&mut tx, conn => sqlx::query("DELETE FROM budget_lots WHERE api = $1 AND expire_time <= $2")
-        .bind(api).bind(now.minus(longest)).execute(&mut *conn).await.map(|_| ()))?;
-    // What was granted before the clock went back counts as if it had been granted just now, and not for as long as it went
-    // back.
-    on_tx!(&mut tx, conn => sqlx::query("UPDATE budget_lots SET expire_time = $2 WHERE api = $1 AND expire_time > $2")
-        .bind(api).bind(now.plus(lot_ttl + CLOCKS_DIFFER)).execute(&mut *conn).await.map(|_| ()))?;
-    let lots = on_tx!(&mut tx, conn => sqlx::query_as::<_, Counted>(
-        "SELECT expire_time, size FROM budget_lots WHERE api = $1 ORDER BY expire_time")
-        .bind(api).fetch_all(&mut *conn).await)?;
-
-    let free = limits.iter().map(|limit| free(&lots, *limit, now)).min().unwrap_or(want);
-    let size = free.min(want);
-    if size == 0 {
-        let retry_at = limits.iter().map(|limit| free_at(&lots, *limit, now)).max().unwrap_or(now);
-        tx.commit().await?;
-        return Ok(Reservation::Empty { retry_at });
+    let counted = counted(&mut tx, ask, now).await?;
+    let size = match answer(&counted, ask.limits, ask.tenant, ask.want, now) {
+        Answer::Grant(size) => size,
+        Answer::Refuse { retry_at, wish } => {
+            on_tx!(&mut tx, conn => sqlx::query(
+                "INSERT INTO budget_wishes (api, tenant, since_time, until_time) VALUES ($1, $2, $3, $4) \
+                 ON CONFLICT (api, tenant) DO UPDATE SET since_time = excluded.since_time, until_time = excluded.until_time")
+                .bind(ask.api).bind(&wish.tenant).bind(wish.since_time).bind(wish.until_time)
+                .execute(&mut *conn).await.map(|_| ()))?;
+            tx.commit().await?;
+            return Ok(Reservation::Empty { retry_at });
+        }
+    };
+    if counted.wishes.iter().any(|wish| wish.tenant == *ask.tenant || wish.until_time <= now) {
+        on_tx!(&mut tx, conn => sqlx::query("DELETE FROM budget_wishes WHERE api = $1 AND (tenant = $2 OR until_time <= $3)")
+            .bind(ask.api).bind(ask.tenant).bind(now).execute(&mut *conn).await.map(|_| ()))?;
     }
-    let lot = Lot { lot_id: LotId::new(now), size, expire_time: now.plus(lot_ttl) };
+    let lot = Lot { lot_id: LotId::new(now), size, expire_time: now.plus(ask.lot_life) };
     on_tx!(&mut tx, conn => sqlx::query(
-        "INSERT INTO budget_lots (api, lot_id, granted_time, expire_time, size) VALUES ($1, $2, $3, $4, $5)")
-        .bind(api).bind(lot.lot_id).bind(now).bind(lot.expire_time).bind(i64::from(size)).execute(&mut *conn).await.map(|_| ()))?;
+        "INSERT INTO budget_lots (api, lot_id, tenant, granted_time, expire_time, size) VALUES ($1, $2, $3, $4, $5, $6)")
+        .bind(ask.api).bind(lot.lot_id).bind(ask.tenant).bind(now).bind(lot.expire_time).bind(i64::from(size))
+        .execute(&mut *conn).await.map(|_| ()))?;
     tx.commit().await?;
     Ok(Reservation::Granted(lot))
 }
 
-/// Ends a lot before its time: `unused` of its calls were not made and will not be, the others have left by `now`.
+/// Ends a lot before its time.
 ///
 /// # Errors
 /// [`crate::StoreError::Unavailable`]; the lot then runs out by itself.
-pub async fn give_back(store: &Store, api: &str, lot_id: LotId, unused: u32, now: Micros) -> Result<()> {
-    on_write!(store, pool => sqlx::query(
-        "UPDATE budget_lots SET size = CASE WHEN size > $3 THEN size - $3 ELSE 0 END, \
-           expire_time = CASE WHEN expire_time > $4 THEN $4 ELSE expire_time END \
-         WHERE api = $1 AND lot_id = $2")
-        .bind(api).bind(lot_id).bind(i64::from(unused)).bind(now).execute(pool).await.map(|_| ()))?;
+pub async fn give_back(store: &Store, api: &str, ended: Ended) -> Result<()> {
+    on_write!(store, pool => sqlx::query(END_LOT)
+        .bind(api).bind(ended.lot_id).bind(i64::from(ended.unused)).bind(ended.last_used)
+        .execute(pool).await.map(|_| ()))?;
     Ok(())
 }
+
+const END_LOT: &str = "UPDATE budget_lots SET size = CASE WHEN size > $3 THEN size - $3 ELSE 0 END, \
+       expire_time = CASE WHEN expire_time > $4 THEN $4 ELSE expire_time END \
+     WHERE api = $1 AND lot_id = $2";
 
 /// The API itself asked for a pause (429, `Retry-After`): nothing is granted until `until`. The longest pause asked for holds.
 ///
@@ -113,12 +153,6 @@ pub async fn block_until(store: &Store, api: &str, until: Micros) -> Result<()> 
     Ok(())
 }
 
-#[derive(Clone, Copy, Debug, sqlx::FromRow)]
-struct Counted {
-    expire_time: Micros,
-    size: i64,
-}
-
 /// Until when the API is blocked. On PostgreSQL this also takes the lock of its row, so that wishes are granted one by one.
 async fn lock(tx: &mut Tx, api: &str) -> Result<Micros> {
     Ok(on_tx!(tx, conn => sqlx::query_scalar::<_, Micros>(
@@ -127,23 +161,30 @@ async fn lock(tx: &mut Tx, api: &str) -> Result<Micros> {
         .bind(api).bind(Micros(i64::MIN)).fetch_one(&mut *conn).await)?)
 }
 
-fn free(lots: &[Counted], limit: Limit, now: Micros) -> u32 {
-    let begin = now.minus(limit.window);
-    let used: i64 = lots.iter().filter(|lot| lot.expire_time > begin).map(|lot| lot.size).sum();
-    u32::try_from(i64::from(limit.calls).saturating_sub(used)).unwrap_or(0)
-}
+/// What counts, put in order: lots that count no more go.
+async fn counted(tx: &mut Tx, ask: &Ask<'_>, now: Micros) -> Result<Counted> {
+    let mut lots = on_tx!(tx, conn => sqlx::query_as::<_, CountedLot>(
+        "SELECT tenant, expire_time, size FROM budget_lots WHERE api = $1 ORDER BY expire_time")
+        .bind(ask.api).fetch_all(&mut *conn).await)?;
+    let mut wishes = on_tx!(tx, conn => sqlx::query_as::<_, Wish>(
+        "SELECT tenant, since_time, until_time FROM budget_wishes WHERE api = $1")
+        .bind(ask.api).fetch_all(&mut *conn).await)?;
 
-/// When one call fits: lots leave the window one by one, each a window after it expired.
-fn free_at(lots: &[Counted], limit: Limit, now: Micros) -> Micros {
-    let begin = now.minus(limit.window);
-    let mut used: i64 = lots.iter().filter(|lot| lot.expire_time > begin).map(|lot| lot.size).sum();
-    let mut at = now;
-    for lot in lots.iter().filter(|lot| lot.expire_time > begin) {
-        if used < i64::from(limit.calls) {
-            break;
-        }
-        used -= lot.size;
-        at = lot.expire_time.plus(limit.window);
+    let longest = ask.limits.iter().map(|limit| limit.window).max().unwrap_or_default();
+    let forgotten = now.minus(longest + longest.min(TIMES_DIFFER));
+    if lots.iter().filter(|lot| lot.expire_time <= forgotten).count() >= DROPPED_AT_ONCE {
+        on_tx!(tx, conn => sqlx::query("DELETE FROM budget_lots WHERE api = $1 AND expire_time <= $2")
+            .bind(ask.api).bind(forgotten).execute(&mut *conn).await.map(|_| ()))?;
     }
-    at
+    // Nobody has waited since a time to come, unless the clock went back.
+    wishes.retain(|wish| wish.since_time <= now.plus(TIMES_DIFFER));
+    // What was granted before the clock went back counts as if it had been granted just now, and not for as long as it went
+    // back.
+    let latest = now.plus(ask.lot_life + TIMES_DIFFER);
+    if lots.last().is_some_and(|lot| lot.expire_time > latest) {
+        on_tx!(tx, conn => sqlx::query("UPDATE budget_lots SET expire_time = $2 WHERE api = $1 AND expire_time > $2")
+            .bind(ask.api).bind(latest).execute(&mut *conn).await.map(|_| ()))?;
+        lots.iter_mut().for_each(|lot| lot.expire_time = lot.expire_time.min(latest));
+    }
+    Ok(Counted { lots, wishes })
 }

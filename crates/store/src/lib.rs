@@ -36,6 +36,7 @@ pub mod relocate;
 pub mod requests;
 pub mod restored;
 pub mod syncs;
+pub mod tenant_slots;
 pub mod workers;
 
 pub use claim::Claim;

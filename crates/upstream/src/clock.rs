@@ -2,28 +2,42 @@
 
 use std::time::Instant;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
+use pandaport_store::{Store, StoreError};
 
-/// Tells the time against which shared budgets are reckoned. Passed in, so that tests need not wait and a
-/// program may use its database's time.
+/// Tells the time. Passed in, so that tests need not wait.
+#[async_trait]
 pub trait Clock: Send + Sync {
-    /// The present.
+    /// The present by this machine's clock.
     fn now(&self) -> Timestamp;
+
+    /// The present by the clock against which all processes reckon their budgets. Asked for once a lot; between, a
+    /// process counts on from there by its own monotonic clock.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when it can't be asked.
+    async fn shared(&self) -> Result<Timestamp, StoreError>;
 }
 
-/// The clock of this machine.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct SystemClock;
+/// The clock of the database: machines whose clocks differ share it.
+#[derive(Debug, Clone)]
+pub(crate) struct DatabaseClock(pub(crate) Store);
 
-impl Clock for SystemClock {
+#[async_trait]
+impl Clock for DatabaseClock {
     fn now(&self) -> Timestamp {
         Timestamp::now()
+    }
+
+    async fn shared(&self) -> Result<Timestamp, StoreError> {
+        Ok(self.0.time().await?.into())
     }
 }
 
 /// One moment by both clocks: the one that processes share, and this process's own, which is never set back.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Moment {
-    pub(crate) wall: Timestamp,
+    pub(crate) shared: Timestamp,
     pub(crate) monotonic: Instant,
 }

@@ -10,14 +10,15 @@ mod clock;
 mod columns;
 mod device;
 mod guard;
+mod ledger;
 mod limits;
 mod lots;
-mod pace;
 mod permit;
+mod tenant_budget;
 mod upstream;
 
 pub use calls::{CallCounter, Calls};
-pub use clock::{Clock, SystemClock};
+pub use clock::Clock;
 pub use columns::import_columns;
 pub use device::{KandjiDevice, user_id};
 pub use guard::Guard;

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use pandaport_outbound::{Denied, Permit, RateSignal};
 
-use crate::budget::Budget;
 use crate::calls::{Api, CallCounter};
 use crate::guard::Guard;
+use crate::tenant_budget::TenantBudget;
 
 /// Leave for the attempts of one client.
 pub(crate) struct CallPermit {
     pub(crate) api: Api,
-    pub(crate) budget: Arc<Budget>,
+    pub(crate) budget: Arc<TenantBudget>,
     pub(crate) guard: Option<Arc<dyn Guard>>,
     pub(crate) calls: Arc<CallCounter>,
 }
@@ -39,7 +39,7 @@ impl Permit for CallPermit {
     }
 
     fn observe(&self, signal: &RateSignal) {
-        self.budget.observe(signal);
+        self.budget.budget.observe(signal);
     }
 }
 
@@ -49,26 +49,12 @@ mod tests {
 
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    use pandaport_store::budgets::Reservation;
+    use pandaport_store::{Store, Tenant};
+    use pandaport_test_database::TestDatabase;
 
     use super::*;
-    use crate::clock::SystemClock;
-    use crate::lots::{Ask, BookUnavailable, LotBook, Settled};
-
-    struct NoBook;
-
-    #[async_trait]
-    impl LotBook for NoBook {
-        async fn reserve(&self, _: &Ask<'_>) -> Result<Reservation, BookUnavailable> {
-            Err(BookUnavailable("not asked".into()))
-        }
-        async fn settle(&self, _: &str, _: Settled) -> Result<(), BookUnavailable> {
-            Ok(())
-        }
-        async fn block(&self, _: &str, _: jiff::Timestamp) -> Result<(), BookUnavailable> {
-            Ok(())
-        }
-    }
+    use crate::budget::Budget;
+    use crate::clock::DatabaseClock;
 
     /// Says yes so many times, then that the time is over.
     struct YesTimes(AtomicU32);
@@ -82,11 +68,12 @@ mod tests {
         }
     }
 
-    fn permit(guard: YesTimes) -> CallPermit {
-        let budget = Budget::new("asset-panda test".into(), &[], Arc::new(NoBook), Arc::new(SystemClock));
+    fn permit(guard: YesTimes, store: &Store) -> CallPermit {
+        let (book, clock) = (Arc::new(store.clone()), Arc::new(DatabaseClock(store.clone())));
+        let budget = Arc::new(Budget::new("asset-panda test".into(), &[], book, clock));
         CallPermit {
             api: Api::AssetPanda,
-            budget: Arc::new(budget),
+            budget: Arc::new(TenantBudget::new(budget, Tenant::default())),
             guard: Some(Arc::new(guard)),
             calls: Arc::default(),
         }
@@ -94,7 +81,8 @@ mod tests {
 
     #[tokio::test]
     async fn the_guard_has_the_last_word_before_the_send_and_a_denied_attempt_is_not_counted() {
-        let permit = permit(YesTimes(AtomicU32::new(3)));
+        let database = TestDatabase::new().await;
+        let permit = permit(YesTimes(AtomicU32::new(3)), &database.open().await);
         permit.acquire().await.unwrap();
         // The third yes is the one before the budget; the fourth, after it, is a no.
         assert_eq!(permit.acquire().await, Err(Denied::DeadlinePassed));

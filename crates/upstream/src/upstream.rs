@@ -13,10 +13,11 @@ use uuid::Uuid;
 
 use crate::budget::Budget;
 use crate::calls::{Api, CallCounter};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, DatabaseClock};
 use crate::guard::Guard;
 use crate::limits::{BudgetSettings, Limit};
 use crate::permit::CallPermit;
+use crate::tenant_budget::TenantBudget;
 
 /// Opens connections. One per process: all that it opens share the HTTP connections and the budgets. Cheap to clone.
 #[derive(Clone)]
@@ -30,8 +31,15 @@ struct Shared {
     allowed: AllowedHosts,
     settings: BudgetSettings,
     clock: Arc<dyn Clock>,
+    budgets: Mutex<Budgets>,
+}
+
+#[derive(Default)]
+struct Budgets {
     /// By the names of the APIs. They stay: there are as many as there are Kandji customers.
-    budgets: Mutex<HashMap<String, Arc<Budget>>>,
+    of_apis: HashMap<String, Arc<Budget>>,
+    /// Those that somebody uses.
+    of_tenants: HashMap<(String, Tenant), Arc<TenantBudget>>,
 }
 
 /// The two ends of a connection, ready to be called.
@@ -87,7 +95,8 @@ impl Upstream {
     /// Opens the connections of `store` over `http`.
     #[must_use]
     pub fn new(store: Store, http: Outbound, allowed: AllowedHosts, settings: BudgetSettings) -> Self {
-        Self::with_clock(store, http, allowed, settings, Arc::new(SystemClock))
+        let clock = Arc::new(DatabaseClock(store.clone()));
+        Self::with_clock(store, http, allowed, settings, clock)
     }
 
     /// The same with another clock for the shared budgets.
@@ -118,6 +127,7 @@ impl Upstream {
         let connection = connections::get(store, tenant, ConnectionId(connection_id)).await?;
         let secrets = connections::open_secrets(store, tenant, ConnectionId(connection_id)).await?;
         self.open_settings(
+            tenant,
             ConnectionSettings {
                 kandji_host: KandjiHost::parse(&connection.kandji_api_url, &self.shared.allowed)?,
                 kandji_token: secrets.kandji_token,
@@ -138,16 +148,21 @@ impl Upstream {
     /// [`OpenError::AssetPanda`] if the URL was checked against other allowed hosts than this process's.
     pub fn open_settings(
         &self,
+        tenant: &Tenant,
         settings: ConnectionSettings,
         guard: Option<Arc<dyn Guard>>,
     ) -> Result<Clients, OpenError> {
         let shared = &self.shared;
         let calls = Arc::new(CallCounter::default());
         let customer = settings.kandji_host.customer_key();
-        let kandji_budget = self.budget(format!("kandji {customer}"), || shared.settings.kandji_share());
-        let asset_panda_budget = self
-            .budget(format!("asset-panda {}", shared.settings.egress_group), || shared.settings.asset_panda.clone());
-        let permit = |api, budget: &Arc<Budget>| {
+        let kandji_budget = self.join(format!("kandji {customer}"), tenant, || shared.settings.kandji_share());
+        let egress = format!("asset-panda {}", shared.settings.egress_group);
+        let asset_panda_budget = self.join(egress, tenant, || shared.settings.asset_panda.clone());
+        let held = Held {
+            upstream: self.clone(),
+            budgets: Mutex::new(vec![kandji_budget.clone(), asset_panda_budget.clone()]),
+        };
+        let permit = |api, budget: &Arc<TenantBudget>| {
             Arc::new(CallPermit { api, budget: budget.clone(), guard: guard.clone(), calls: calls.clone() })
         };
         let kandji = KandjiClient::new(
@@ -165,14 +180,13 @@ impl Upstream {
             shared.allowed.clone(),
         )?;
         let collection_scope = settings.scope.map(|scope| asset_panda.at(scope));
-        let budgets = Arc::new(Held::new([kandji_budget, asset_panda_budget]));
-        Ok(Clients { kandji, asset_panda, collection_scope, calls, budgets })
+        Ok(Clients { kandji, asset_panda, collection_scope, calls, budgets: Arc::new(held) })
     }
 
     /// Gives back every call that this process took and has not made. For shutdown, when nothing calls any more.
     pub async fn release(&self) {
         let budgets: Vec<_> =
-            self.shared.budgets.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+            self.shared.budgets.lock().unwrap_or_else(PoisonError::into_inner).of_tenants.values().cloned().collect();
         for budget in budgets {
             budget.release().await;
         }
@@ -196,14 +210,31 @@ impl Upstream {
         &self.shared.settings
     }
 
-    fn budget(&self, api: String, limits: impl FnOnce() -> Vec<Limit>) -> Arc<Budget> {
+    /// The tenant's budget of an API, with one user more.
+    fn join(&self, api: String, tenant: &Tenant, limits: impl FnOnce() -> Vec<Limit>) -> Arc<TenantBudget> {
         let shared = &self.shared;
         let mut budgets = shared.budgets.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = |api: &String| {
-            let book = Arc::new(shared.store.clone());
-            Arc::new(Budget::new(api.clone(), &limits(), book, shared.clock.clone()))
+        let Budgets { of_apis, of_tenants } = &mut *budgets;
+        let new = || {
+            let budget = of_apis.entry(api.clone()).or_insert_with_key(|api| {
+                let book = Arc::new(shared.store.clone());
+                Arc::new(Budget::new(api.clone(), &limits(), book, shared.clock.clone()))
+            });
+            Arc::new(TenantBudget::new(budget.clone(), tenant.clone()))
         };
-        budgets.entry(api).or_insert_with_key(new).clone()
+        let budget = of_tenants.entry((api.clone(), tenant.clone())).or_insert_with(new).clone();
+        budget.join();
+        budget
+    }
+
+    /// Leaves budgets; gives those that nobody uses any more.
+    fn leave(&self, mut left: Vec<Arc<TenantBudget>>) -> Vec<Arc<TenantBudget>> {
+        let mut budgets = self.shared.budgets.lock().unwrap_or_else(PoisonError::into_inner);
+        left.retain(|budget| budget.leave());
+        for idle in &left {
+            budgets.of_tenants.remove(&idle.key());
+        }
+        left
     }
 }
 
@@ -228,22 +259,17 @@ impl Clients {
     }
 }
 
-/// The budgets that some clients use. The number of users is that of the `Held` there are.
-struct Held(Mutex<Vec<Arc<Budget>>>);
+/// The budgets that some clients use.
+struct Held {
+    upstream: Upstream,
+    budgets: Mutex<Vec<Arc<TenantBudget>>>,
+}
 
 impl Held {
-    fn new(budgets: [Arc<Budget>; 2]) -> Self {
-        for budget in &budgets {
-            budget.join();
-        }
-        Self(Mutex::new(budgets.into()))
-    }
-
     /// Leaves the budgets; gives those that nobody uses any more.
-    fn take_idle(&self) -> Vec<Arc<Budget>> {
-        let mut budgets = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        budgets.retain(|budget| budget.leave());
-        budgets
+    fn take_idle(&self) -> Vec<Arc<TenantBudget>> {
+        let left = std::mem::take(&mut *self.budgets.lock().unwrap_or_else(PoisonError::into_inner));
+        self.upstream.leave(left)
     }
 }
 
@@ -288,7 +314,7 @@ mod tests {
 
     use pandaport_outbound::{Denied, ErrorKind, HttpSettings};
     use pandaport_store::Micros;
-    use pandaport_store::budgets::{self, Reservation};
+    use pandaport_store::budgets::{self, Ask, Reservation};
     use pandaport_store::connections::{AssetPandaKey, NewConnection};
     use pandaport_test_database::TestDatabase;
 
@@ -347,9 +373,15 @@ mod tests {
         other.release().await;
         let limits = [Limit { calls: 100, window: Duration::from_secs(3_600) }];
         let api = format!("kandji {NOBODY}");
-        let left = budgets::reserve(&upstream.shared.store, &api, &limits, 1_000, Micros::now(), Duration::ZERO).await;
-        let left = left.unwrap();
-        assert!(matches!(left, Reservation::Granted(lot) if lot.size == 99), "{left:?}");
+        let (tenant, lot_life) = (Tenant::default(), Duration::ZERO);
+        let ask = Ask { api: &api, tenant: &tenant, limits: &limits, want: 1_000, lot_life, ended: None };
+        let mut left = 0;
+        while let Reservation::Granted(lot) =
+            budgets::reserve(&upstream.shared.store, &ask, Micros::now()).await.unwrap()
+        {
+            left += lot.size;
+        }
+        assert_eq!(left, 99);
     }
 
     #[tokio::test]

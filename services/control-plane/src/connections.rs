@@ -6,7 +6,7 @@ use pandaport_api::v1 as proto;
 use pandaport_store::connections::{
     self, AssetPandaKey, Connection, ConnectionState, Credentials, NewConnection, NewSecrets,
 };
-use pandaport_store::{Conflict, ConnectionId, Micros, StoreError};
+use pandaport_store::{Conflict, ConnectionId, Micros, StoreError, Tenant};
 
 use crate::control_plane::{Caller, ControlPlane};
 use crate::convert;
@@ -49,7 +49,7 @@ impl ControlPlane {
             None => None,
         };
         let resolved = entered.resolve(stored.as_ref(), self.upstream.allowed_hosts())?;
-        let tested = if verify { Some(self.try_out(&resolved).await?) } else { None };
+        let tested = if verify { Some(self.try_out(&caller.tenant, &resolved).await?) } else { None };
         let row = stored.map(|it| it.row);
 
         let mut answer = proto::ConfigureConnectionResponse { saved: true, ..Default::default() };
@@ -70,8 +70,8 @@ impl ControlPlane {
         Ok(answer)
     }
 
-    async fn try_out(&self, resolved: &Resolved) -> Result<Tested> {
-        let clients = self.upstream.open_settings(resolved.to_open(), None)?;
+    async fn try_out(&self, tenant: &Tenant, resolved: &Resolved) -> Result<Tested> {
+        let clients = self.upstream.open_settings(tenant, resolved.to_open(), None)?;
         Ok(test_connection::run(Target {
             clients,
             region_guessed: resolved.kandji_host.region_guessed(),

@@ -28,7 +28,7 @@ use pandaport_store::engine::Origin;
 use pandaport_store::{Micros, Store};
 use pandaport_upstream::Upstream;
 pub use schedule::resume_active;
-use tenants::TenantSlots;
+use tenants::{NoSlot, TenantSlots};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
@@ -38,7 +38,7 @@ use tracing::Instrument as _;
 pub struct WorkerSettings {
     /// Slices worked at once.
     pub slots: usize,
-    /// Of one tenant.
+    /// Of one tenant, over all workers.
     pub tenant_slots: usize,
     /// How long a slice works.
     pub slice: Duration,
@@ -129,7 +129,7 @@ impl Worker {
     pub async fn start(self, shutdown: CancellationToken) -> Result<Working, QueueError> {
         let deps = self.deps;
         let config = ServeConfig::new(deps.settings.slots, deps.job_timeout(), deps.settings.grace);
-        let tenants = TenantSlots::new(deps.settings.tenant_slots);
+        let tenants = TenantSlots::new(deps.store.clone(), deps.settings.tenant_slots, deps.job_timeout());
         let handler = {
             let deps = deps.clone();
             move |job, context| {
@@ -169,8 +169,8 @@ impl Working {
     }
 }
 
-/// How soon a job is offered again whose tenant has no slot free.
-const NO_SLOT_PAUSE: Duration = Duration::from_millis(500);
+/// The pause after the database did not answer before a slice began.
+const STORE_PAUSE: Duration = Duration::from_secs(5);
 
 async fn take(
     deps: &Deps,
@@ -183,15 +183,23 @@ async fn take(
         Ok(None) => return SliceEnd::Done,
         Err(error) => {
             tracing::error!(%error, "the sync can't be read");
-            return SliceEnd::Again(Duration::from_secs(5));
+            return SliceEnd::Again(STORE_PAUSE);
         }
     };
-    let Some(_slot) = tenants.take(&origin.tenant) else { return SliceEnd::Again(NO_SLOT_PAUSE) };
+    let slot = match tenants.take(&origin.tenant, job.sync_id, deps.now(), deps.clock.monotonic()).await {
+        Ok(slot) => slot,
+        Err(NoSlot::Pause(pause)) => return SliceEnd::Again(pause),
+        Err(NoSlot::Store(error)) => {
+            tracing::error!(%error, "no slot can be taken for the sync");
+            return SliceEnd::Again(STORE_PAUSE);
+        }
+    };
     let span = span(job.sync_id, &origin, context.traceparent.as_deref());
     let began = deps.clock.monotonic();
     deps.metrics.slice_began();
     let end = slice::work(deps, job, context).instrument(span).await;
     deps.metrics.slice_ended(deps.clock.monotonic().saturating_duration_since(began));
+    slot.give_back().await;
     end
 }
 

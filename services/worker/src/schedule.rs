@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use pandaport_queue::{Behind, QueueError};
 use pandaport_store::syncs::{Creation, Horizon, JOB_GRACE};
-use pandaport_store::{Micros, mappings, requests, syncs, workers};
+use pandaport_store::{Micros, mappings, requests, syncs, tenant_slots, workers};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -179,6 +179,7 @@ pub async fn resume_active(
 ) -> Result<usize, QueueError> {
     let mut tx = store.begin_write().await?;
     queue.start_over(&mut tx).await?;
+    tenant_slots::clear(&mut tx).await?;
     let active = syncs::all_active(&mut tx).await?;
     for sync in &active {
         queue.enqueue(&mut tx, &Behind::from(sync)).await?;

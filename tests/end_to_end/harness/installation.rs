@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use pandaport_store::{Keyring, Store};
 use pandaport_test_database::{TestDatabase, is_postgres};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -20,7 +21,7 @@ use super::wait::until;
 pub(crate) const START: Duration = Duration::from_secs(30);
 
 /// 32 bytes in base64, as good as any.
-pub(crate) const KEY: &str = "cGFuZGFwb3J0LWVuZC10by1lbmQtdGVzdC1rZXktMDE=";
+const KEY: &str = "cGFuZGFwb3J0LWVuZC10by1lbmQtdGVzdC1rZXktMDE=";
 
 /// A folder, a database (in it, if it is a SQLite file), and settings. No process.
 pub(crate) struct Installation {
@@ -98,6 +99,12 @@ impl Installation {
         &self.settings["PANDAPORT_DATABASE_URL"]
     }
 
+    /// The database, opened beside the programs on it. Its key is that of a control plane and workers of their own.
+    pub(crate) async fn store(&self) -> Store {
+        let store = Store::connect(self.database_url()).await.expect("the database is there");
+        store.unlock(Keyring::new(&[KEY.to_owned().into()]).expect("a key")).await.expect("the key fits")
+    }
+
     /// Whether a text stands anywhere in the database, if it is on a server: else it is in a file of the folder.
     pub(crate) async fn database_contains(&self, text: &str) -> bool {
         match &self.server {
@@ -125,10 +132,6 @@ impl Installation {
         let allowed = self.settings.entry("PANDAPORT_ALLOWED_HOSTS").or_default();
         *allowed = format!("{allowed},{host}");
         self
-    }
-
-    pub(crate) fn database_url(&self) -> &str {
-        &self.settings["PANDAPORT_DATABASE_URL"]
     }
 
     /// The same with a network between its programs and its database, which must be on a server.

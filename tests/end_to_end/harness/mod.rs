@@ -11,6 +11,7 @@ pub(crate) mod proxy;
 pub(crate) mod relay;
 pub(crate) mod sandbox;
 pub(crate) mod scene;
+pub(crate) mod tenants;
 pub(crate) mod trial;
 pub(crate) mod truth;
 pub(crate) mod wait;

@@ -54,18 +54,19 @@ pub(crate) struct Counters(Value);
 impl Sandbox {
     /// A sandbox with a generated fleet and without rate limits.
     pub(crate) async fn start(devices: u32) -> Self {
-        Self::with(&["--devices", &devices.to_string()]).await
+        Self::with_collections(devices, 1).await
     }
 
-    /// The same with other arguments.
-    pub(crate) async fn with(arguments: &[&str]) -> Self {
+    /// The same with so many collections to import into: "ITAM", "ITAM 2" and so on.
+    pub(crate) async fn with_collections(devices: u32, collections: u32) -> Self {
         let dir = tempfile::Builder::new().prefix("pandaport-sandbox-").tempdir().expect("a temporary folder");
         let ready_file: PathBuf = dir.path().join("ready.json");
         let mut command = Command::new(program("pandaport-sandbox", env!("CARGO_BIN_EXE_pandaport-sandbox")));
         for listen in ["--kandji-listen", "--asset-panda-listen", "--control-listen"] {
             command.args([listen, "127.0.0.1:0"]);
         }
-        command.args(arguments).arg("--no-rate-limits").arg("--ready-file").arg(&ready_file);
+        command.args(["--devices", &devices.to_string(), "--collections", &collections.to_string()]);
+        command.arg("--no-rate-limits").arg("--ready-file").arg(&ready_file);
         let mut process = Process::start("sandbox", command, dir.path());
         let ready = until("the sandbox to be ready", START, async || {
             if let Some(ended) = process.ended() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pandaport_store::budgets::{self, Limit, Reservation};
+use pandaport_store::budgets::{self, Ask, Limit, Reservation};
 use pandaport_store::engine::{Ending, Progress};
 use pandaport_store::held;
 use pandaport_store::mappings::{self, DueMapping, MappingChange};
@@ -235,9 +235,11 @@ async fn rule_16_processes_that_reserve_at_once_are_never_granted_more_than_the_
     for _ in 0..4 {
         wishes.push(process(site.database.open().await, async move |store| {
             let mut granted = 0;
-            for _ in 0..10 {
-                let wish = budgets::reserve(store, "api", &[limit], 3, START, Duration::from_secs(1)).await;
-                match wish.unwrap() {
+            let lot_life = Duration::from_secs(1);
+            let tenant = Tenant::default();
+            loop {
+                let ask = Ask { api: "api", tenant: &tenant, limits: &[limit], want: 3, lot_life, ended: None };
+                match budgets::reserve(store, &ask, START).await.unwrap() {
                     Reservation::Granted(lot) => granted += lot.size,
                     Reservation::Empty { .. } => break,
                 }

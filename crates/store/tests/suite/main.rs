@@ -18,6 +18,7 @@ mod requests;
 mod schema;
 mod server;
 mod syncs;
+mod tenant_slots;
 mod tls;
 
 use std::time::Duration;

@@ -1,0 +1,143 @@
+//! Several workers on one database: the budget is one for all, tenants have equal shares of it, and a big tenant does not
+//! keep a small one waiting.
+
+use std::time::{Duration, Instant};
+
+use pandaport_api::v1::Sync;
+use pandaport_store::Store;
+use pandaport_test_database::scalar;
+use serde_json::json;
+
+use crate::harness::caller::{Caller, full};
+use crate::harness::installation::Installation;
+use crate::harness::journey::{PATIENCE, connect, create, mapping_of_all};
+use crate::harness::sandbox::Sandbox;
+use crate::harness::scene::assert_succeeded;
+use crate::harness::tenants::give_to;
+use crate::harness::wait::until_so;
+
+const CALLS: u32 = 240;
+const WINDOW: Duration = Duration::from_secs(6);
+/// A little less than the budget's: the sandbox counts when calls arrive, and on a busy machine one may leave late.
+const COUNTED_MS: u64 = 5_600;
+/// How many mappings each tenant has: twenty in all.
+const MAPPINGS: [u32; 5] = [2, 3, 4, 5, 6];
+
+/// Mappings of the whole fleet, each into a collection of its own, with their first syncs queued.
+async fn mappings(caller: &Caller, sandbox: &Sandbox, collections: impl Iterator<Item = u32>) -> Vec<String> {
+    let connection_id = connect(caller, sandbox).await;
+    let mut made = Vec::new();
+    for n in collections {
+        let collection = if n == 1 { "ITAM".to_owned() } else { format!("ITAM {n}") };
+        let mapping = mapping_of_all(caller, sandbox, &connection_id, &collection, "serial_number").await;
+        made.push(create(caller, &connection_id, mapping).await.mapping.unwrap().mapping_id);
+    }
+    made
+}
+
+/// Calls to Asset Panda that the syncs of a tenant have made, as far as they said.
+async fn calls_of(store: &Store, tenant: &str) -> i64 {
+    let sum = "SELECT CAST(COALESCE(SUM(calls_asset_panda), 0) AS BIGINT) FROM syncs WHERE tenant =";
+    scalar(store, format!("{sum} '{tenant}'")).await
+}
+
+async fn syncs_left(store: &Store, tenant: &str) -> i64 {
+    scalar(store, format!("SELECT COUNT(*) FROM syncs WHERE tenant = '{tenant}' AND end_time IS NULL")).await
+}
+
+#[tokio::test]
+async fn rule_16_four_workers_and_twenty_mappings_share_one_budget_fairly_and_use_it() {
+    let sandbox = Sandbox::with_collections(200, 20).await;
+    let installation = Installation::new(&sandbox)
+        .with("PANDAPORT_ASSET_PANDA_BUDGET", &format!("{CALLS}/{}s", WINDOW.as_secs()))
+        .with("PANDAPORT_KANDJI_BUDGET", "1000/1h,50/1s");
+    installation.migrate().await;
+    let control_plane = installation.control_plane().await;
+    let mut mappings = mappings(&control_plane.caller(), &sandbox, 1..=20).await;
+    let store = installation.store().await;
+    let tenants: Vec<String> = (0..MAPPINGS.len()).map(|n| format!("tenant-{n}")).collect();
+    for (tenant, count) in tenants.iter().zip(MAPPINGS) {
+        let its = mappings.split_off(mappings.len() - count as usize);
+        give_to(&store, &sandbox, tenant, &its).await;
+    }
+    let limit = json!({"rate_limit": {"limit": CALLS, "window_ms": COUNTED_MS}, "latency_ms": 20});
+    sandbox.faults(json!({ "asset_panda": limit })).await;
+
+    let mut workers = Vec::new();
+    for n in 0..4 {
+        workers.push(installation.worker(&format!("worker-{n}")).await);
+    }
+
+    // From the second window on, until the first tenant has no work left.
+    until_so("a window's calls", PATIENCE, async || sandbox.counters().await.all_asset_panda() >= u64::from(CALLS))
+        .await;
+    let (began, before) = (Instant::now(), sandbox.counters().await.all_asset_panda());
+    until_so("the smallest tenant to be done", PATIENCE, async || syncs_left(&store, &tenants[0]).await == 0).await;
+    let (busy, calls) = (began.elapsed(), sandbox.counters().await.all_asset_panda() - before);
+    let mut shares = Vec::new();
+    for tenant in &tenants {
+        shares.push(calls_of(&store, tenant).await);
+    }
+
+    assert_eq!(sandbox.counters().await.asset_panda_answered(429), 0);
+    let most = sandbox.most_asset_panda_calls_in(COUNTED_MS).await;
+    assert!(most <= u64::from(CALLS), "{most} calls in a window");
+    let used = calls as f64 / (busy.as_secs_f64() / WINDOW.as_secs_f64() * f64::from(CALLS));
+    eprintln!("{:.1} % of the budget used in {busy:?}; calls of the tenants: {shares:?}", used * 100.0);
+    assert!(used >= 0.9, "only {:.1} % of the budget was used in {busy:?}", used * 100.0);
+    let equal = shares.iter().sum::<i64>() as f64 / shares.len() as f64;
+    // The smallest has had all it wanted; the others were at work all the time.
+    for (tenant, share) in tenants.iter().zip(&shares).skip(1) {
+        assert!(*share as f64 >= 0.8 * equal, "{tenant} has {share} calls, {shares:?}");
+    }
+    drop(workers);
+}
+
+#[tokio::test]
+async fn a_tenant_with_a_big_fleet_does_not_delay_one_with_a_small_one() {
+    let (big, small) = (Sandbox::with_collections(3_000, 8).await, Sandbox::start(50).await);
+    let mut installation =
+        Installation::new(&big).with("PANDAPORT_WORKER_SLOTS", "4").with("PANDAPORT_TENANT_SLOTS", "3");
+    for host in small.hosts().split(',') {
+        installation = installation.allowing(host);
+    }
+    installation.migrate().await;
+    let control_plane = installation.control_plane().await;
+    let caller = control_plane.caller();
+    let its = mappings(&caller, &small, 1..=1).await;
+    let worker = installation.worker("worker-0").await;
+    let alone = full_sync(&caller, &its[0]).await;
+
+    // More syncs than slots, each for much longer than the test.
+    let store = installation.store().await;
+    big.faults(json!({"asset_panda": {"latency_ms": 200}})).await;
+    drop(worker);
+    let mappings = mappings(&caller, &big, 1..=8).await;
+    give_to(&store, &big, "big", &mappings).await;
+    let workers = [installation.worker("worker-1").await, installation.worker("worker-2").await];
+    until_so("the big one at work", PATIENCE, async || big.counters().await.creates() >= 20).await;
+
+    let beside = full_sync(&caller, &its[0]).await;
+
+    assert!(syncs_left(&store, "big").await == 8, "the big one is still at work");
+    let slots: i64 = scalar(&store, "SELECT COUNT(*) FROM tenant_slots WHERE tenant = 'big'").await;
+    assert!(slots <= 3, "{slots} slots over all workers");
+    eprintln!("waited and worked, alone: {alone:?}, beside the big one: {beside:?}");
+    assert!(beside.0 <= Duration::from_secs(2), "it began after {:?}", beside.0);
+    assert!(beside.1 <= alone.1 * 2 + Duration::from_secs(1), "alone it takes {:?}, beside {:?}", alone.1, beside.1);
+    drop(workers);
+}
+
+/// A full sync of a mapping: how long it waited, and how long it took.
+async fn full_sync(caller: &Caller, mapping_id: &str) -> (Duration, Duration) {
+    let sync = caller.try_trigger(full(mapping_id)).await.expect("TriggerSync is accepted");
+    let sync = caller.ended(&sync.sync.expect("a sync").sync_id, PATIENCE).await;
+    assert_succeeded(&sync);
+    (between(&sync, sync.create_time, sync.start_time), between(&sync, sync.start_time, sync.end_time))
+}
+
+fn between(sync: &Sync, from: Option<prost_types::Timestamp>, to: Option<prost_types::Timestamp>) -> Duration {
+    let (Some(from), Some(to)) = (from, to) else { panic!("a time is missing: {sync:#?}") };
+    let nanos = |it: prost_types::Timestamp| i128::from(it.seconds) * 1_000_000_000 + i128::from(it.nanos);
+    Duration::from_nanos(u64::try_from(nanos(to) - nanos(from)).unwrap_or(0))
+}
