@@ -35,8 +35,9 @@ pub const TABLES: [&str; 20] = [
     "alert_targets",
     "alerts",
 ];
-/// Ours too, but about the processes on a database and its schema: they stay where they are.
-pub const LEFT: [&str; 4] = ["workers", "processes", "schema_readers", "_sqlx_migrations"];
+/// Ours too, but about the processes on a database, and its schema: they stay where they are.
+pub const LEFT: [&str; 6] =
+    ["workers", "processes", "tenant_slots", "budget_wishes", "schema_readers", "_sqlx_migrations"];
 /// Rows in one statement.
 const AT_ONCE: usize = 500;
 

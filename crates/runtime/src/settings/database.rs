@@ -94,6 +94,16 @@ impl DatabaseSettings {
         }
     }
 
+    /// The settings that only a server has a use for.
+    pub const OF_A_SERVER: [&str; 3] = [CONNECTIONS, STATEMENT_TIMEOUT, LOCK_TIMEOUT];
+
+    /// Leaves out what only a server has a use for, for a database that is a file whatever was set.
+    pub fn forget_server(&mut self) {
+        self.database_connections = None;
+        self.database_statement_timeout = None;
+        self.database_lock_timeout = None;
+    }
+
     /// What was set that only a server has a use for.
     fn set_for_a_server(&self) -> Option<&'static str> {
         [

@@ -53,7 +53,8 @@ impl Stage {
         let began = Instant::now();
         let shutdown = Shutdown::by_hand();
         let flags = up_flags(&folder, ready, grpc_listen(args.keep).await, limits_off);
-        let flags = Flags::try_parse_from(flags).context("the demo's own settings")?;
+        let mut flags = Flags::try_parse_from(flags).context("the demo's own settings")?;
+        flags.up.common.database.forget_server();
         let up = Box::pin(Up::start(&flags.up, &shutdown, &mut Steps::silent())).await?;
         let took = format!("ready in {}", length(began.elapsed()));
         done(console, "Pandaport", &format!("http://{}", up.grpc), &took)?;
@@ -102,7 +103,8 @@ fn sandbox_config(devices: u32, limits_off: bool) -> SandboxConfig {
     SandboxConfig { fleet: FleetSpec { devices, ..FleetSpec::default() }, faults, ..SandboxConfig::default() }
 }
 
-/// Every flag is given, so that no variable of the environment changes the demo.
+/// Every flag is given, so that no variable of the environment changes the demo; but for those of a server, which a file has
+/// no use for.
 fn up_flags(folder: &TempDir, ready: &Ready, grpc: SocketAddr, limits_off: bool) -> Vec<String> {
     let host = |url: &str| url.trim_start_matches("http://").to_owned();
     let (kandji_budget, asset_panda_budget) = if limits_off { ("off", "off") } else { ("10000/1h,50/1s", "400/3m") };
@@ -145,6 +147,7 @@ fn done(console: &mut Console, what: &str, url: &str, how: &str) -> Result<(), E
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
+    use pandaport_runtime::settings::DatabaseSettings;
 
     use super::*;
 
@@ -169,7 +172,7 @@ mod tests {
             let Some(name) = arg.get_env().map(|it| it.to_string_lossy()) else { continue };
             let flag = format!("--{}=", arg.get_long().unwrap_or_default());
             // Logs and traces are the environment's to say.
-            let of_ours = name.starts_with("PANDAPORT_");
+            let of_ours = name.starts_with("PANDAPORT_") && !DatabaseSettings::OF_A_SERVER.contains(&&*name);
             assert!(!of_ours || given.iter().any(|it| it.starts_with(&flag)), "{name}");
         }
     }
