@@ -3,7 +3,8 @@
 #
 #   tests/upgrade.sh <git ref of the release before>
 #
-# On a SQLite file, which both releases know. Builds that release in a worktree under target/upgrade; takes minutes. Callers
+# On a SQLite file, which both releases know. Builds that release in a worktree under target/upgrade, which takes minutes;
+# with BEFORE=<folder> its programs are taken from there instead. Callers
 # ask all the time, and no call may fail; in the end every device must be there once. By hand, not by ./test.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -23,17 +24,19 @@ fail() {
 mkdir -p "$root"
 rm -rf "$root/run"
 mkdir "$root/run"
-if [ ! -d "$old" ]; then
-    git worktree add --detach "$old" "$ref"
-else
-    git -C "$old" checkout --quiet --detach "$ref"
-fi
-say "Building $ref"
-(cd "$old" && CARGO_TARGET_DIR="$root/target" cargo build --locked --package pandaport)
+after=$PWD/target/debug
 say "Building the present programs"
 cargo build --locked --package pandaport
-before=$root/target/debug
-after=$PWD/target/debug
+if [ -n "${BEFORE:-}" ]; then
+    before=$BEFORE
+else
+    before=$root/target/debug
+    say "Building $ref"
+    git worktree prune
+    git worktree add --force --detach "$old" "$ref"
+    trap 'git worktree remove --force "$old"' EXIT
+    (cd "$old" && CARGO_TARGET_DIR="$root/target" cargo build --locked --package pandaport)
+fi
 
 pids=()
 trap 'kill "${pids[@]}" 2>/dev/null || true; git worktree remove --force "$old" 2>/dev/null || true' EXIT

@@ -155,9 +155,9 @@ fn classify(error: &sqlx::Error) -> Class {
         // What rustls says of a certificate comes in this way.
         sqlx::Error::Io(io) if io.kind() == std::io::ErrorKind::InvalidData => Class::Unavailable(TLS),
         sqlx::Error::Tls(_) => Class::Unavailable(TLS),
-        // A connection that breaks off while it is made is told as an answer that makes no sense.
+        // A connection that ends while it is being made comes in this way as well.
         sqlx::Error::Protocol(_) => {
-            Class::Unavailable("the connection broke off, or what answers there is no PostgreSQL")
+            Class::Unavailable("the connection broke off, or who listens there is no PostgreSQL server")
         }
         sqlx::Error::Io(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed | sqlx::Error::BeginFailed => {
             Class::Unavailable("")
@@ -222,6 +222,12 @@ fn classify_sqlite(code: &str) -> Class {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_connection_that_breaks_off_while_it_is_made_may_be_tried_again() {
+        let ended = sqlx::Error::Protocol("unexpected response from SSLRequest: 0x00".into());
+        assert!(StoreError::from(ended).is_unavailable());
+    }
 
     #[test]
     fn a_caller_is_told_what_it_may_do() {

@@ -21,7 +21,7 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// went dead says nothing, and the network takes a quarter of an hour to find it out, if it does at all.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a connection may take to say that it still works.
-const PING_TIMEOUT: Duration = Duration::from_secs(2);
+const PING_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long the first connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A connection that nobody needed for so long is closed.

@@ -40,8 +40,13 @@ pub async fn migrate(args: MigrateArgs, console: &mut Console) -> Result<(), Err
         return Ok(());
     }
     let database = args.database.database()?;
-    // Whoever is at the file works by the schema that it found.
-    let _lock = database.file().map(|file| DatabaseLock::exclusive(file, "pandaport migrate")).transpose()?;
+    // Beside workers and control planes, which go on with what a migration adds, but not beside `pandaport up`; and what was
+    // restored is nobody else's yet.
+    let lock = |file| match args.restored {
+        true => DatabaseLock::exclusive(file, "pandaport migrate"),
+        false => DatabaseLock::shared(file),
+    };
+    let _lock = database.file().map(lock).transpose()?;
     let store = Store::create(database.url().expose_secret()).await.map_err(anyhow::Error::new)?;
     let (before, after) = bring_up(&store).await?;
     console.line(sentence(before, after))?;

@@ -127,6 +127,12 @@ impl Installation {
         self
     }
 
+    /// The same without one of its settings.
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.settings.remove(name);
+        self
+    }
+
     /// The same with one host more that may be called.
     pub(crate) fn allowing(mut self, host: &str) -> Self {
         let allowed = self.settings.entry("PANDAPORT_ALLOWED_HOSTS").or_default();
