@@ -22,7 +22,7 @@ pub struct DatabaseLock {
 
 impl DatabaseLock {
     /// Takes the lock beside `database` for one process alone: for `pandaport up`, which clears at its start what a
-    /// process before it left, and for `pandaport migrate`. `program` is what others are told that holds it.
+    /// process before it left, and for a move or a restored database. `program` is what others are told that holds it.
     ///
     /// # Errors
     /// [`RuntimeError::Locked`] with the holder if anyone has it; [`RuntimeError::Io`] if the file can't be made, as in
@@ -32,7 +32,7 @@ impl DatabaseLock {
     }
 
     /// Takes the lock together with others that share it: for workers and control planes of their own, which work
-    /// together on one file, but not beside `pandaport up`.
+    /// together on one file, and for `pandaport migrate` under them, but not beside `pandaport up`.
     ///
     /// # Errors
     /// As [`exclusive`](Self::exclusive), but only if one process has it alone.
