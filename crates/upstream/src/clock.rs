@@ -6,6 +6,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use pandaport_store::{Store, StoreError};
 
+use crate::lots::on_its_own;
+
 /// Tells the time. Passed in, so that tests need not wait.
 #[async_trait]
 pub trait Clock: Send + Sync {
@@ -31,7 +33,8 @@ impl Clock for DatabaseClock {
     }
 
     async fn shared(&self) -> Result<Timestamp, StoreError> {
-        Ok(self.0.time().await?.into())
+        let store = self.0.clone();
+        on_its_own(async move { Ok(store.time().await?.into()) }).await
     }
 }
 

@@ -19,8 +19,10 @@ const LOTS_PER_SHORT_LIMIT: u32 = 8;
 /// And at most so many calls: what a crash can lose.
 const LARGEST_LOT: u32 = 50;
 /// A lot lives for this part of the shortest window, and no longer than that. What is left of it then goes back, so a
-/// slow user loses nothing.
-const LIVES_PER_WINDOW: u32 = 10;
+/// slow user loses nothing. Of a long window a small part: what is in hand counts in full, also against the tenth of the
+/// window in which tenants are paced.
+const LIVES_PER_WINDOW: u32 = 40;
+const LIVES_PER_SHORT_WINDOW: u32 = 10;
 const LONGEST_LOT_LIFE: Duration = Duration::from_secs(5);
 /// How much longer than its length a window is reckoned, as the server counts when calls arrive, not when they leave:
 /// this part of it, but no less and no more than these.
@@ -50,18 +52,24 @@ impl Ledger {
     pub(crate) fn of(api: &str, limits: &[Limit]) -> Vec<Self> {
         let (short, long): (Vec<Limit>, Vec<Limit>) =
             limits.iter().partition(|limit| limit.window <= LONGEST_SHORT_WINDOW);
-        let long = Self::new(api.to_owned(), long, LOTS_PER_LIMIT, PATIENCE);
-        let short = Self::new(format!("{api} short"), short, LOTS_PER_SHORT_LIMIT, SHORT_LIMIT_PATIENCE);
+        let long = Self::new(api.to_owned(), long, LOTS_PER_LIMIT, LIVES_PER_WINDOW, PATIENCE);
+        let short = Self::new(
+            format!("{api} short"),
+            short,
+            LOTS_PER_SHORT_LIMIT,
+            LIVES_PER_SHORT_WINDOW,
+            SHORT_LIMIT_PATIENCE,
+        );
         long.into_iter().chain(short).collect()
     }
 
-    fn new(key: String, limits: Vec<Limit>, lots_per_limit: u32, patience: Duration) -> Option<Self> {
+    fn new(key: String, limits: Vec<Limit>, lots_per_limit: u32, lives: u32, patience: Duration) -> Option<Self> {
         let smallest = limits.iter().map(|limit| limit.calls).min()?;
         let shortest = limits.iter().map(|limit| limit.window).min()?;
         Some(Self {
             key,
             largest_lot: (smallest / lots_per_limit).clamp(1, LARGEST_LOT),
-            lot_life: (shortest / LIVES_PER_WINDOW).min(LONGEST_LOT_LIFE),
+            lot_life: (shortest / lives).min(LONGEST_LOT_LIFE),
             limits: limits.into_iter().map(with_margin).collect(),
             patience,
         })
@@ -82,6 +90,9 @@ pub(crate) struct Hand {
     largest_lot: u32,
     /// The last refusal: when it came, and until when nothing is free.
     refused: Option<(Instant, Instant)>,
+    /// How long the book took to answer the last time: a lot that does not live longer than that would be over before it is
+    /// in hand, and be asked for again for ever.
+    pub(crate) book_took: Duration,
 }
 
 #[derive(Debug)]
@@ -102,7 +113,7 @@ const REFUSAL_HOLDS: Duration = Duration::from_millis(250);
 impl Hand {
     pub(crate) fn of(ledger: &Ledger) -> Self {
         let want = (ledger.largest_lot / 4).max(1);
-        Self { lot: None, want, largest_lot: ledger.largest_lot, refused: None }
+        Self { lot: None, want, largest_lot: ledger.largest_lot, refused: None, book_took: Duration::ZERO }
     }
 
     /// Whether a call may leave now.

@@ -21,8 +21,16 @@ pub(crate) trait LotBook: Send + Sync {
 
 #[async_trait]
 impl LotBook for Store {
+    /// On a task of its own: a caller may be left where it stands while others are attended to, and would keep the book
+    /// locked, or a connection that those others wait for.
     async fn reserve(&self, ask: &Ask<'_>, now: Timestamp) -> Result<Reservation, StoreError> {
-        budgets::reserve(self, ask, now.into()).await
+        let (store, api, tenant, limits) = (self.clone(), ask.api.to_owned(), ask.tenant.clone(), ask.limits.to_vec());
+        let (want, lot_life, ended) = (ask.want, ask.lot_life, ask.ended);
+        on_its_own(async move {
+            let ask = Ask { api: &api, tenant: &tenant, limits: &limits, want, lot_life, ended };
+            budgets::reserve(&store, &ask, now.into()).await
+        })
+        .await
     }
 
     async fn give_back(&self, api: &str, ended: Ended) -> Result<(), StoreError> {
@@ -31,5 +39,18 @@ impl LotBook for Store {
 
     async fn block(&self, api: &str, until: Timestamp) -> Result<(), StoreError> {
         budgets::block_until(self, api, until.into()).await
+    }
+}
+
+/// Does it whether or not the caller is attended to.
+pub(crate) async fn on_its_own<T: Send + 'static>(
+    work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+) -> Result<T, StoreError> {
+    match tokio::spawn(work).await {
+        Ok(done) => done,
+        Err(stopped) => Err(StoreError::Unavailable {
+            message: format!("the budget could not be asked: {stopped}"),
+            disk_full: false,
+        }),
     }
 }

@@ -15,6 +15,8 @@ use crate::ledger::{Hand, Ledger};
 /// Callers that find the budget empty come back one after the other.
 const STAGGER: Duration = Duration::from_millis(50);
 const LONGEST_STAGGER: Duration = Duration::from_secs(2);
+/// A book that is slower than this makes lots live no longer.
+const LONGEST_BOOK_TOOK: Duration = Duration::from_secs(2);
 
 /// What one tenant may call of an API, shared by everything in this process that calls it for that tenant. Lots belong to
 /// a tenant, so that the book can share out what is free.
@@ -114,17 +116,15 @@ impl TenantBudget {
         }
         let asked = Moment { shared: clock.shared().await.map_err(|error| unavailable(&error))?, monotonic: now };
         let ended = hand.end_lot();
-        let ask = Ask {
-            api: &ledger.key,
-            tenant: &self.tenant,
-            limits: &ledger.limits,
-            want: hand.want,
-            lot_life: ledger.lot_life,
-            ended,
-        };
-        match self.budget.book.reserve(&ask, asked.shared).await.map_err(|error| unavailable(&error))? {
+        let lot_life = ledger.lot_life + 2 * hand.book_took;
+        let asked_book = Instant::now();
+        let ask =
+            Ask { api: &ledger.key, tenant: &self.tenant, limits: &ledger.limits, want: hand.want, lot_life, ended };
+        let reserved = self.budget.book.reserve(&ask, asked.shared).await;
+        hand.book_took = asked_book.elapsed().min(LONGEST_BOOK_TOOK);
+        match reserved.map_err(|error| unavailable(&error))? {
             Reservation::Granted(lot) => {
-                hand.put(lot.lot_id, lot.size, asked, ledger.lot_life);
+                hand.put(lot.lot_id, lot.size, asked, lot_life);
                 Ok(Duration::ZERO)
             }
             Reservation::Empty { retry_at } => {

@@ -6,7 +6,9 @@
 //!
 //! What is used up in a burst is free again in a burst, a window later. Who is quick would take it all while the others are
 //! at their first calls. So tenants that share a long limit are paced: a part of the window has only a little more than its
-//! part of the calls, and all wait for the next part, where each has its share again.
+//! part of the calls, and all wait for the next part, where each has its share again. Within a part, who is at work without
+//! having to wait is kept, of its share, twice what it has used of late: one that makes its calls one after the other comes to
+//! its share so, and one that needs little keeps little from the others.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -20,9 +22,13 @@ const IN_HAND_PARTS: u32 = 4;
 /// the next can use.
 const PACED_PARTS: u32 = 10;
 const PACED_EXTRA: (u32, u32) = (5, 4);
+/// How many times what a tenant has used of late it is kept.
+const KEPT_TIMES: i64 = 2;
 /// Not worth it, and too coarse, for a limit of fewer calls or a shorter window than this.
 const FEWEST_PACED_CALLS: u32 = 80;
 const SHORTEST_PACED_WINDOW: Duration = Duration::from_secs(2);
+/// Nor for a longer one: a part of it would be a long time to wait for, while calls may be free for hours.
+const LONGEST_PACED_WINDOW: Duration = Duration::from_secs(600);
 /// How long after its time a wish still counts: this part of the window, within these bounds. Who was told to come back
 /// later than a worker cares to wait comes through the queue.
 const GRACE_PARTS: u32 = 10;
@@ -80,9 +86,9 @@ pub fn answer(counted: &Counted, limits: &[Limit], tenant: &Tenant, want: u32, n
     let others = counted.lots.iter().filter(|lot| lot.expire_time > now).map(|lot| &lot.tenant);
     let mut others = others.chain(counted.wishes.iter().filter(|wish| wish.until_time > now).map(|wish| &wish.tenant));
     let shared = others.any(|other| other != tenant);
+    let mut lines: Vec<Line<'_>> = limits.iter().map(|limit| Line::new(counted, *limit, tenant, now)).collect();
     let paced = limits.iter().filter(|_| shared).filter_map(|limit| paced(*limit));
-    let lines = limits.iter().copied().chain(paced).map(|limit| Line::new(counted, limit, tenant, now));
-    let lines: Vec<Line<'_>> = lines.collect();
+    lines.extend(paced.map(|limit| Line::new(counted, limit, tenant, now).with_kept(counted, now)));
     let size = lines.iter().map(|line| line.allowed(now, 0).min(line.largest_lot)).min().unwrap_or(want.into());
     if size > 0 {
         return Answer::Grant(u32::try_from(size).unwrap_or(want).min(want));
@@ -101,7 +107,8 @@ pub fn answer(counted: &Counted, limits: &[Limit], tenant: &Tenant, want: u32, n
 fn paced(limit: Limit) -> Option<Limit> {
     let (more, than) = PACED_EXTRA;
     let calls = limit.calls / PACED_PARTS * more / than;
-    let long = limit.calls >= FEWEST_PACED_CALLS && limit.window >= SHORTEST_PACED_WINDOW;
+    let long =
+        limit.calls >= FEWEST_PACED_CALLS && (SHORTEST_PACED_WINDOW..=LONGEST_PACED_WINDOW).contains(&limit.window);
     long.then_some(Limit { calls, window: limit.window / PACED_PARTS })
 }
 
@@ -117,7 +124,9 @@ struct Line<'a> {
     /// Of the others.
     wishes: Vec<&'a Wish>,
     /// Tenants at work, this one among them, that do not wait.
-    at_work: usize,
+    at_work: HashSet<&'a Tenant>,
+    /// What the others of them are kept, used calls included.
+    kept: HashMap<&'a Tenant, i64>,
     /// What one lot may hold.
     largest_lot: i64,
 }
@@ -143,23 +152,43 @@ impl<'a> Line<'a> {
             used,
             all_used: lots.iter().map(|lot| lot.size).sum(),
             lots,
-            at_work: at_work.difference(&waiting).count(),
+            at_work: &at_work - &waiting,
+            kept: HashMap::new(),
             wishes,
             largest_lot: i64::from((limit.calls / IN_HAND_PARTS / holders).max(1)),
         }
+    }
+
+    /// The same, where those that are at work are kept some calls, by what they have used in this window and the one before.
+    fn with_kept(mut self, counted: &'a Counted, now: Micros) -> Self {
+        let begin = now.minus(self.limit.window);
+        let before = begin.minus(self.limit.window);
+        let mut used_before: HashMap<&Tenant, i64> = HashMap::new();
+        for lot in counted.lots.iter().filter(|lot| lot.expire_time > before && lot.expire_time <= begin) {
+            *used_before.entry(&lot.tenant).or_default() += lot.size;
+        }
+        let of_late = |tenant| {
+            let of = |used: &HashMap<&Tenant, i64>| used.get(tenant).copied().unwrap_or(0);
+            of(&used_before).max(of(&self.used))
+        };
+        let others = self.at_work.iter().copied().filter(|tenant| *tenant != self.tenant);
+        self.kept = others.map(|tenant| (tenant, KEPT_TIMES * of_late(tenant))).collect();
+        self
     }
 
     /// How many calls this tenant may take at `now`, once `ahead` others have taken one each.
     fn allowed(&self, now: Micros, ahead: i64) -> i64 {
         let calls = i64::from(self.limit.calls);
         let waiting = || self.wishes.iter().filter(|wish| wish.until_time > now);
-        let tenants = i64::try_from(self.at_work + waiting().count()).unwrap_or(i64::MAX).max(1);
+        let tenants = i64::try_from(self.at_work.len() + waiting().count()).unwrap_or(i64::MAX).max(1);
         let share = (calls + tenants - 1) / tenants;
-        let left_of_share = |tenant| (share - self.used.get(tenant).copied().unwrap_or(0)).max(0);
+        let left_of = |part: i64, tenant| (part - self.used.get(tenant).copied().unwrap_or(0)).max(0);
+        let left_of_share = |tenant| left_of(share, tenant);
         let claims: i64 = waiting().map(|wish| left_of_share(&wish.tenant)).sum();
+        let kept: i64 = self.kept.iter().map(|(tenant, kept)| left_of(share.min(*kept), tenant)).sum();
         let free = calls - self.all_used;
         let within_share = (free - ahead).min(left_of_share(self.tenant));
-        within_share.max(free - claims.max(ahead)).max(0)
+        within_share.max(free - (claims + kept).max(ahead)).max(0)
     }
 
     /// When one call fits: lots leave the window one by one, each a window after it expired; wishes lapse; and who has
