@@ -67,7 +67,7 @@ pub(crate) async fn relocate(ends: Ends, console: &mut Console) -> Result<(), Er
         )
         .into());
     }
-    // Every secret is opened with it. It moves along as it is: what was sealed stays sealed with the same key.
+    // Every secret was sealed with it, or this refuses. It moves along as it is: what was sealed stays sealed.
     let (keys, origin) = keys::of_file(&path)?;
     let source = keys::unlock(source, &keys).await?;
 

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use pandaport_store::budgets::{self, Ask, Limit, Reservation};
-use pandaport_store::engine::{Ending, Progress};
+use pandaport_store::engine::Progress;
 use pandaport_store::held;
 use pandaport_store::mappings::{self, DueMapping, MappingChange};
 use pandaport_store::requests::{self, Request};
 use pandaport_store::syncs::{self, Creation, Horizon, Mode, NewSync, TriggerKind};
 use pandaport_store::{Conflict, MappingId, Store, StoreError, Tenant, connections, workers};
 
-use crate::{START, Site, after, site};
+use crate::{START, Site, after, site, succeeded};
 
 /// Longer than anything here takes that does not wait for a lock.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -158,14 +158,7 @@ async fn a_sync_ends_while_the_next_one_is_asked_for_and_neither_stands_in_the_o
         let now = after(round * 10);
         let sync = site.sync(&mapping, now).await;
         let slice = site.store.begin_slice(sync.sync_id, now, now).await.unwrap().unwrap();
-        let ending = Ending {
-            state: "SUCCEEDED",
-            error: None,
-            complete: true,
-            read_complete: true,
-            weighed: true,
-            broken: None,
-        };
+        let ending = succeeded();
         let ending = process(site.database.open().await, async move |store| {
             store.finish_sync(slice.guard, &Progress::default(), &ending, now).await
         });
@@ -215,8 +208,7 @@ async fn rule_11_what_is_held_does_not_change_under_an_approval() {
     let mut tx = site.store.begin_write().await.unwrap();
     mappings::get_in(&mut tx, &site.tenant, mapping.mapping_id).await.unwrap();
     let before = held::digest_in(&mut tx, &site.tenant, mapping.mapping_id).await.unwrap();
-    let ending =
-        Ending { state: "SUCCEEDED", error: None, complete: true, read_complete: true, weighed: true, broken: None };
+    let ending = succeeded();
     let ending = process(site.database.open().await, async move |store| {
         store.finish_sync(slice.guard, &Progress::default(), &ending, after(1)).await
     });

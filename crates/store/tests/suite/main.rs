@@ -24,6 +24,7 @@ mod tls;
 use std::time::Duration;
 
 use pandaport_store::connections::{AssetPandaKey, Connection, Credentials, NewConnection};
+use pandaport_store::engine::Ending;
 use pandaport_store::mappings::{Mapping, MappingState, NewMapping};
 use pandaport_store::syncs::{Creation, Mode, NewSync, Sync, TriggerKind};
 use pandaport_store::{ConnectionId, MappingId, Micros, Schedule, Store, Tenant};
@@ -47,6 +48,11 @@ pub(crate) const START: Micros = Micros(1_700_000_000_000_000);
 
 pub(crate) fn after(seconds: u64) -> Micros {
     START.plus(Duration::from_secs(seconds))
+}
+
+/// The end of a sync that did all it was to.
+pub(crate) fn succeeded() -> Ending {
+    Ending { state: "SUCCEEDED", error: None, complete: true, read_complete: true, weighed: true, broken: None }
 }
 
 pub(crate) fn new_connection(now: Micros) -> NewConnection {

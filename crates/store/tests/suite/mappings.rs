@@ -7,7 +7,7 @@ use pandaport_store::mappings::{self, DueMapping, MappingChange, MappingState, N
 use pandaport_store::syncs::{self, Creation, Mode, TriggerKind};
 use pandaport_store::{Conflict, CronSchedule, MappingId, Schedule, StoreError, Tenant};
 
-use crate::{START, after, literal, site};
+use crate::{START, after, literal, site, succeeded};
 
 #[tokio::test]
 async fn a_collection_is_the_target_of_one_mapping() {
@@ -100,8 +100,7 @@ async fn a_clock_that_was_ahead_and_went_back_puts_no_full_sync_off() {
     tx.commit().await.unwrap();
     assert_eq!(sync.mode, Mode::Full);
     let slice = site.store.begin_slice(sync.sync_id, ahead, ahead).await.unwrap().unwrap();
-    let ending =
-        Ending { state: "SUCCEEDED", error: None, complete: true, read_complete: true, weighed: true, broken: None };
+    let ending = succeeded();
     site.store.finish_sync(slice.guard, &Progress::default(), &ending, ahead).await.unwrap();
     let mut tx = site.store.begin_write().await.unwrap();
     assert_eq!(mappings::get_in(&mut tx, &site.tenant, id).await.unwrap().next_full_time, ahead.plus(every));
@@ -160,8 +159,7 @@ async fn rule_13_a_full_sync_that_could_not_read_the_fleet_to_its_end_is_followe
             assert_eq!(sync.mode, mode, "{collection}, at {now}");
             let slice = site.store.begin_slice(sync.sync_id, now, now).await.unwrap().unwrap();
             let error = Some(("READ_INCOMPLETE".to_owned(), "the list moved on".to_owned()));
-            let ending =
-                Ending { state: "SUCCEEDED", error, complete: true, read_complete: false, weighed: true, broken: None };
+            let ending = Ending { error, read_complete: false, ..succeeded() };
             site.store.finish_sync(slice.guard, &Progress::default(), &ending, now).await.unwrap();
         }
     }
@@ -266,14 +264,7 @@ async fn rule_13_a_full_sync_of_before_a_change_does_not_put_off_the_one_that_th
     let mut active = first;
     for (hour, mode) in [(2, Mode::Full), (3, Mode::Incremental)] {
         let slice = site.store.begin_slice(active.sync_id, hours(hour), hours(hour)).await.unwrap().unwrap();
-        let ending = Ending {
-            state: "SUCCEEDED",
-            error: None,
-            complete: true,
-            read_complete: true,
-            weighed: true,
-            broken: None,
-        };
+        let ending = succeeded();
         site.store.finish_sync(slice.guard, &Progress::default(), &ending, hours(hour)).await.unwrap();
         active = next(hours(hour)).await;
         assert_eq!(active.mode, mode, "after {hour} hours");
