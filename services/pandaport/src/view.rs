@@ -3,6 +3,7 @@
 //! and lists are always there.
 
 mod alerts;
+mod audit;
 mod catalog;
 mod connection;
 mod explain;
@@ -12,6 +13,7 @@ mod sync;
 mod well_known;
 
 pub use alerts::{AlertsView, TestedAlertsView};
+pub use audit::AuditEventView;
 pub use catalog::{CollectionView, ColumnView, ModuleView, SourceFieldView};
 pub use connection::{CheckView, ConfiguredView, ConnectionView, TestedView};
 pub use explain::ExplainedView;

@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod access;
 mod alerts;
+mod audit;
 mod connections;
+mod guarded;
 mod held;
 mod house;
 mod mappings;
@@ -12,4 +15,5 @@ mod schedules;
 mod serving;
 mod syncs;
 mod test_connection;
+mod tls;
 mod update_mapping;
