@@ -42,7 +42,8 @@ impl Locked {
         admin["pandaport_roles"] = json!(["admin"]);
         let mut expired = admin.clone();
         expired["exp"] = json!(1);
-        let tokens: Vec<String> = [admin, kubernetes_claims("inventory", "reporter"), expired].iter().map(|it| key.token(it)).collect();
+        let tokens: Vec<String> =
+            [admin, kubernetes_claims("inventory", "reporter"), expired].iter().map(|it| key.token(it)).collect();
         for (name, text) in [
             ("servers.crt", servers.pem().as_str()),
             ("clients.crt", &clients.pem()),
@@ -122,7 +123,8 @@ async fn a_locked_installation_by_its_settings_and_by_commands() {
         assert!(text.contains(said), "{words}: {text}");
     }
 
-    let events: Value = serde_json::from_str(&locked.says("audit list --json --ca servers.crt --token-file admin").await).unwrap();
+    let events: Value =
+        serde_json::from_str(&locked.says("audit list --json --ca servers.crt --token-file admin").await).unwrap();
     let told: Vec<_> = events["events"].as_array().unwrap().iter().map(|it| (&it["actor"], &it["code"])).collect();
     let (denied, nightly) = (json!("PERMISSION_DENIED"), json!("CN=nightly"));
     let reporter = json!("system:serviceaccount:inventory:reporter");
@@ -130,7 +132,10 @@ async fn a_locked_installation_by_its_settings_and_by_commands() {
 
     // The same stands in the log, and no token does, however talkative it is.
     let log = locked.installation.logs();
-    assert!(log.contains("TRACE") && log.contains("CREDENTIALS") || log.contains("a caller was not let in"), "the log is there");
+    assert!(
+        log.contains("TRACE") && log.contains("CREDENTIALS") || log.contains("a caller was not let in"),
+        "the log is there"
+    );
     assert!(log.contains("\"target\":\"audit\"") && log.contains("system:serviceaccount:inventory:reporter"));
     for token in &locked.tokens {
         for part in token.split('.') {

@@ -93,7 +93,12 @@ impl Access {
     ///
     /// # Errors
     /// [`Refused`].
-    pub async fn identify(&self, headers: &HeaderMap, peer: Option<&Peer>, now: Timestamp) -> Result<Identity, Refused> {
+    pub async fn identify(
+        &self,
+        headers: &HeaderMap,
+        peer: Option<&Peer>,
+        now: Timestamp,
+    ) -> Result<Identity, Refused> {
         let (tokens, certificates, policy) = match &*self.0 {
             Door::Open => {
                 let tenant = ONLY_TENANT.to_owned();

@@ -24,7 +24,8 @@ impl Certificate {
         match X509Certificate::from_der(der) {
             Ok((_, certificate)) => Self {
                 name: name(&certificate).map_err(NotProven::CertificateName),
-                not_after: Timestamp::from_second(certificate.validity().not_after.timestamp()).unwrap_or(Timestamp::MAX),
+                not_after: Timestamp::from_second(certificate.validity().not_after.timestamp())
+                    .unwrap_or(Timestamp::MAX),
             },
             Err(_) => Self { name: Err(unreadable), not_after: Timestamp::MAX },
         }

@@ -55,7 +55,9 @@ pub enum NotProven {
     #[error("The token is no JWT: {0}.")]
     Malformed(&'static str),
     /// It is signed in a way that is not taken.
-    #[error("The token is signed by {0}: only RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384 and EdDSA are taken.")]
+    #[error(
+        "The token is signed by {0}: only RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384 and EdDSA are taken."
+    )]
     Algorithm(String),
     /// The issuer has no such key.
     #[error("The token is signed by a key ({0}) that is not among the issuer's keys.")]

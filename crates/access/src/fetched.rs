@@ -61,7 +61,9 @@ impl KeysUrl {
         match url.scheme() {
             "https" => {}
             "http" if is_loopback => {}
-            _ => return refused("must begin with https://: whoever can change the keys on their way can let anyone in"),
+            _ => {
+                return refused("must begin with https://: whoever can change the keys on their way can let anyone in");
+            }
         }
         Ok(Self { url, ca, token_file })
     }
@@ -139,7 +141,8 @@ impl Fetched {
         match fetched {
             Ok(keys) => *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(keys)),
             Err(why) => {
-                let kept = if self.current().is_some() { "those fetched before stay in force" } else { "there are none yet" };
+                let kept =
+                    if self.current().is_some() { "those fetched before stay in force" } else { "there are none yet" };
                 tracing::warn!(url = %self.from.url, "the issuer's keys could not be fetched, {kept}: {why}");
             }
         }
@@ -307,10 +310,18 @@ mod tests {
 
     #[test]
     fn keys_come_by_https_or_from_this_machine() {
-        for url in ["https://issuer.example/keys", "http://127.0.0.1:8080/keys", "http://[::1]/k", "http://localhost/k"] {
+        for url in ["https://issuer.example/keys", "http://127.0.0.1:8080/keys", "http://[::1]/k", "http://localhost/k"]
+        {
             assert!(KeysUrl::new(url, None, None).is_ok(), "{url}");
         }
-        for url in ["", "issuer.example", "http://issuer.example/keys", "http://10.0.0.1/k", "https://a:b@issuer.example/", "file:///keys"] {
+        for url in [
+            "",
+            "issuer.example",
+            "http://issuer.example/keys",
+            "http://10.0.0.1/k",
+            "https://a:b@issuer.example/",
+            "file:///keys",
+        ] {
             let error = KeysUrl::new(url, None, None).unwrap_err().to_string();
             assert!(error.starts_with("PANDAPORT_JWT_JWKS_URL: "), "{error}");
         }

@@ -82,12 +82,13 @@ struct Key {
 impl KeySet {
     /// Reads a JSON Web Key Set. Keys that are for something else are left out; the error says why none is left.
     pub(crate) fn parse(json: &[u8]) -> Result<Self, String> {
-        let set: JwkSet =
-            serde_json::from_slice(json).map_err(|error| format!("is no JSON Web Key Set: {error}"))?;
+        let set: JwkSet = serde_json::from_slice(json).map_err(|error| format!("is no JSON Web Key Set: {error}"))?;
         let found = set.keys.len();
         let keys: Vec<Key> = set.keys.iter().filter_map(Key::of).collect();
         if keys.is_empty() {
-            return Err(format!("has no key to check signatures with ({found} of other kinds): RSA, P-256, P-384 or Ed25519"));
+            return Err(format!(
+                "has no key to check signatures with ({found} of other kinds): RSA, P-256, P-384 or Ed25519"
+            ));
         }
         Ok(Self(keys))
     }

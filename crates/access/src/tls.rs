@@ -130,11 +130,7 @@ mod tests {
         std::fs::write(folder.join("tls.crt"), &leaf.cert_pem).unwrap();
         std::fs::write(folder.join("tls.key"), &leaf.key_pem).unwrap();
         std::fs::write(folder.join("ca.crt"), ca).unwrap();
-        TlsFiles {
-            cert: folder.join("tls.crt"),
-            key: folder.join("tls.key"),
-            client_ca: Some(folder.join("ca.crt")),
-        }
+        TlsFiles { cert: folder.join("tls.crt"), key: folder.join("tls.key"), client_ca: Some(folder.join("ca.crt")) }
     }
 
     #[test]

@@ -5,10 +5,10 @@ use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Validation, decode, decode_header};
 use serde_json::{Map, Value};
 
+use crate::AccessError;
 use crate::claims::Claims;
 use crate::error::{NotProven, Refused};
 use crate::jwks::{ALLOWED, Keys, KeysFrom};
-use crate::AccessError;
 
 /// The longest token that is looked at, in bytes.
 const LONGEST: usize = 16 * 1024;
@@ -154,11 +154,11 @@ mod tests {
             (format!("{}.{body}.{signature}", json(json!({"alg": "none", "kid": "k"}))), "such as none"),
             // Signed with what anyone can know as if it were a secret.
             (SigningKey::shared_secret("k", secret.as_bytes()).token(&claims("eve")), "signed by HS256"),
-            (format!("{}.{body}.{signature}", json(json!({"alg": "RS256", "kid": "k"}))), "not among the issuer's keys"),
             (
-                format!("{}.{body}.{signature}", json(json!({"alg": "ES256", "kid": "k", "crit": ["b64"]}))),
-                "crit",
+                format!("{}.{body}.{signature}", json(json!({"alg": "RS256", "kid": "k"}))),
+                "not among the issuer's keys",
             ),
+            (format!("{}.{body}.{signature}", json(json!({"alg": "ES256", "kid": "k", "crit": ["b64"]}))), "crit"),
             (String::new(), "no JWT"),
             ("a.b.c".to_owned(), "no JWT"),
             ("x".repeat(LONGEST + 1), "longer than"),

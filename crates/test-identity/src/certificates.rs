@@ -1,8 +1,8 @@
 //! An authority, and the certificates that it signs.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair, KeyUsagePurpose, SanType,
 };
 
 /// An authority.
@@ -77,8 +77,7 @@ impl Authority {
         if let Some(name) = subject.common_name {
             params.distinguished_name.push(DnType::CommonName, name);
         }
-        params.subject_alt_names =
-            subject.uris.iter().map(|uri| SanType::URI((*uri).try_into().unwrap())).collect();
+        params.subject_alt_names = subject.uris.iter().map(|uri| SanType::URI((*uri).try_into().unwrap())).collect();
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         self.sign(params)
     }

@@ -105,7 +105,8 @@ fn paths(mask: &DynamicMessage) -> Vec<String> {
     let paths = mask.get_field_by_name("paths");
     let paths = paths.as_deref().and_then(Value::as_list).unwrap_or_default();
     // They are the caller's own texts, which nobody has checked yet.
-    let plain = |it: &&str| it.len() <= 100 && it.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.".contains(&byte));
+    let plain =
+        |it: &&str| it.len() <= 100 && it.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.".contains(&byte));
     paths.iter().filter_map(Value::as_str).filter(plain).map(str::to_owned).collect()
 }
 

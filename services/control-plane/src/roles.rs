@@ -107,7 +107,8 @@ mod tests {
     #[test]
     fn what_only_reads_by_its_name_is_in_the_table_as_such() {
         for rpc in RPCS {
-            let by_name = ["Get", "List", "Watch", "Explain", "Suggest"].iter().any(|begin| rpc.name.starts_with(begin));
+            let by_name =
+                ["Get", "List", "Watch", "Explain", "Suggest"].iter().any(|begin| rpc.name.starts_with(begin));
             assert_eq!(rpc.changes, !by_name, "{}", rpc.name);
             assert!(!rpc.changes || rpc.role >= Role::Operator, "{}", rpc.name);
         }

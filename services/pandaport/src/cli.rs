@@ -6,8 +6,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::client::{
-    AlertsCommand, AuditCommand, CollectionsCommand, ColumnsCommand, Common, ConnectionsCommand, DevicesCommand, FieldsCommand,
-    MappingsCommand, SyncsCommand,
+    AlertsCommand, AuditCommand, CollectionsCommand, ColumnsCommand, Common, ConnectionsCommand, DevicesCommand,
+    FieldsCommand, MappingsCommand, SyncsCommand,
 };
 use crate::console::Console;
 use crate::demo::{self, DemoArgs};

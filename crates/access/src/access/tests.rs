@@ -138,9 +138,11 @@ async fn where_both_are_taken_either_proves_it_and_a_token_decides_if_there_is_o
 #[tokio::test]
 async fn who_shows_nothing_or_what_is_not_asked_for_is_told_what_is() {
     let token = kubernetes_claims("inventory", "a");
-    for (tokens, certificates, said) in
-        [(true, false, "A token is needed"), (false, true, "A client certificate is needed"), (true, true, "or a client")]
-    {
+    for (tokens, certificates, said) in [
+        (true, false, "A token is needed"),
+        (false, true, "A client certificate is needed"),
+        (true, true, "or a client"),
+    ] {
         let door = Door::new(tokens, certificates, Some(POLICY_TEXT));
         let error = door.identify(None, None).await.unwrap_err();
         assert!(matches!(error, Refused::NothingShown(text) if text.contains(said)), "{error}");

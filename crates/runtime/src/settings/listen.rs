@@ -124,8 +124,12 @@ impl ListenSettings {
             return refused(TLS, "is by-proxy, and PANDAPORT_TLS_CERT is set: choose one of them");
         }
         match (self.auth.mtls, &self.tls_client_ca) {
-            (true, None) => refused(CLIENT_CA, "is needed with PANDAPORT_AUTH=mtls: the authorities of client certificates"),
-            (false, Some(_)) => refused(CLIENT_CA, "is set, but mtls is not in PANDAPORT_AUTH: no certificate would be asked for"),
+            (true, None) => {
+                refused(CLIENT_CA, "is needed with PANDAPORT_AUTH=mtls: the authorities of client certificates")
+            }
+            (false, Some(_)) => {
+                refused(CLIENT_CA, "is set, but mtls is not in PANDAPORT_AUTH: no certificate would be asked for")
+            }
             (true, Some(_)) if self.tls_cert.is_none() => {
                 refused(CERT, "is needed with PANDAPORT_AUTH=mtls: only who encrypts sees the client's certificate")
             }

@@ -82,7 +82,10 @@ async fn events_come_back_as_they_were_written_to_their_tenant_alone_and_newest_
 async fn audit_events_are_never_changed_and_not_deleted_before_their_time() {
     let site = site().await;
     let now = Micros::now();
-    let (young, old) = (event(&site.tenant, "TriggerSync", now.minus(DAY * 29)), event(&site.tenant, "TriggerSync", now.minus(DAY * 31)));
+    let (young, old) = (
+        event(&site.tenant, "TriggerSync", now.minus(DAY * 29)),
+        event(&site.tenant, "TriggerSync", now.minus(DAY * 31)),
+    );
     audit::insert(&site.store, &young).await.unwrap();
     audit::insert(&site.store, &old).await.unwrap();
 

@@ -73,17 +73,31 @@ async fn every_call_is_for_its_role_and_those_above_it_and_for_nobody_else() {
         assert_eq!(refusal(&refused).1, "CREDENTIALS_REFUSED", "{method} with a token that is none");
         let none = guarded.token("no-role", "acme", "billing");
         let refused = guarded.call(Some(&none), method, Vec::new()).await.unwrap_err();
-        assert_eq!((refused.code(), refusal(&refused).1.as_str()), (Code::PermissionDenied, "ROLE_MISSING"), "{method}");
+        assert_eq!(
+            (refused.code(), refusal(&refused).1.as_str()),
+            (Code::PermissionDenied, "ROLE_MISSING"),
+            "{method}"
+        );
         for role in ROLES {
             let token = guarded.token(role, "acme", role);
             let answer = guarded.call(Some(&token), method, Vec::new()).await;
             let code = answer.as_ref().err().map_or(Code::Ok, tonic::Status::code);
             if rank(role) >= rank(least) {
-                assert!(!matches!(code, Code::PermissionDenied | Code::Unauthenticated), "{method} as {role}: {answer:?}");
+                assert!(
+                    !matches!(code, Code::PermissionDenied | Code::Unauthenticated),
+                    "{method} as {role}: {answer:?}"
+                );
             } else {
                 let refused = answer.unwrap_err();
-                assert_eq!((code, refusal(&refused).1.as_str()), (Code::PermissionDenied, "ROLE_MISSING"), "{method} as {role}");
-                assert!(refused.message().contains(&format!("Your role is {role}, and this needs {least}")), "{refused:?}");
+                assert_eq!(
+                    (code, refusal(&refused).1.as_str()),
+                    (Code::PermissionDenied, "ROLE_MISSING"),
+                    "{method} as {role}"
+                );
+                assert!(
+                    refused.message().contains(&format!("Your role is {role}, and this needs {least}")),
+                    "{refused:?}"
+                );
             }
         }
     }
@@ -112,7 +126,10 @@ fn about(method: &MethodDescriptor, house: &House, ids: &[(&str, &str)]) -> Vec<
         "UpdateMapping" => {
             let mapping = proto::Mapping { display_name: "Mine now".into(), ..Default::default() };
             let update_mask = Some(prost_types::FieldMask { paths: vec!["display_name".into()] });
-            Some(proto::UpdateMappingRequest { mapping: Some(mapping), update_mask, ..Default::default() }.encode_to_vec())
+            Some(
+                proto::UpdateMappingRequest { mapping: Some(mapping), update_mask, ..Default::default() }
+                    .encode_to_vec(),
+            )
         }
         "ExplainDevice" => Some(
             proto::ExplainDeviceRequest {
@@ -139,8 +156,7 @@ fn about(method: &MethodDescriptor, house: &House, ids: &[(&str, &str)]) -> Vec<
 async fn another_tenants_admin_sees_and_changes_nothing() {
     let mut guarded = Guarded::new().await;
     let (connection_id, mapping, sync) = guarded.house.mapped().await;
-    let ids =
-        [("connection_id", &*connection_id), ("mapping_id", &*mapping.mapping_id), ("sync_id", &*sync.sync_id)];
+    let ids = [("connection_id", &*connection_id), ("mapping_id", &*mapping.mapping_id), ("sync_id", &*sync.sync_id)];
     let stranger = guarded.token("eve", "other", "admin");
     for method in methods() {
         let name = method.name();
@@ -152,7 +168,9 @@ async fn another_tenants_admin_sees_and_changes_nothing() {
         let plain = guarded.call(Some(&stranger), name, Vec::new()).await;
         for answer in [answer, plain].into_iter().flatten() {
             let text = String::from_utf8_lossy(&answer);
-            for (_, id) in &ids {
+            // Its own log tells the stranger what it has asked for itself.
+            let shown = if name == "ListAuditEvents" { &[][..] } else { &ids[..] };
+            for (_, id) in shown {
                 assert!(!text.contains(id), "{name} shows what is another tenant's: {text}");
             }
             assert!(!text.contains("Example Org") && !text.contains("Kandji Device Import"), "{name}: {text}");
@@ -169,7 +187,10 @@ async fn another_tenants_admin_sees_and_changes_nothing() {
     };
     assert!(events(&mut guarded.house.client).await.iter().all(|it| it.actor == "ann"));
     let own = events(&mut guarded.client("eve", "other", "admin")).await;
-    assert!(own.iter().any(|it| it.method == "CancelSync" && it.sync_id == sync.sync_id && it.code == "NOT_FOUND"), "{own:?}");
+    assert!(
+        own.iter().any(|it| it.method == "CancelSync" && it.sync_id == sync.sync_id && it.code == "NOT_FOUND"),
+        "{own:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

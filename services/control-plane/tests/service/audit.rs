@@ -32,7 +32,8 @@ async fn each_change_is_told_of_with_who_made_it_what_it_was_about_and_which_fie
     operator.trigger_sync(request).await.unwrap();
 
     let found = events(&mut guarded.house, all()).await;
-    let told: Vec<_> = found.iter().map(|it| (it.method.as_str(), it.actor.as_str(), it.code.as_str(), it.reason.as_str())).collect();
+    let told: Vec<_> =
+        found.iter().map(|it| (it.method.as_str(), it.actor.as_str(), it.code.as_str(), it.reason.as_str())).collect();
     assert_eq!(
         told,
         [
@@ -76,8 +77,12 @@ async fn what_was_tried_in_vain_is_told_of_too() {
     assert!(!guarded.house.configure(request).await.unwrap().saved);
 
     let found = events(&mut guarded.house, all()).await;
-    let told: Vec<_> = found.iter().take(3).map(|it| (it.actor.as_str(), it.code.as_str(), it.reason.as_str())).collect();
-    assert_eq!(told, [("ann", "OK", "NOT_SAVED"), ("ann", "NOT_FOUND", ""), ("vera", "PERMISSION_DENIED", "ROLE_MISSING")]);
+    let told: Vec<_> =
+        found.iter().take(3).map(|it| (it.actor.as_str(), it.code.as_str(), it.reason.as_str())).collect();
+    assert_eq!(
+        told,
+        [("ann", "OK", "NOT_SAVED"), ("ann", "NOT_FOUND", ""), ("vera", "PERMISSION_DENIED", "ROLE_MISSING")]
+    );
     assert_eq!(found[1].mapping_id, nothing);
 }
 

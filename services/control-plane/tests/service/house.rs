@@ -34,7 +34,7 @@ pub(crate) struct House {
     pub(crate) shutdown: Shutdown,
     pub(crate) readiness: Readiness,
     pub(crate) served: tokio::task::JoinHandle<Result<(), ServeError>>,
-    pub(crate) database: TestDatabase,
+    _database: TestDatabase,
 }
 
 /// Who is let in, and how.
@@ -112,7 +112,7 @@ impl House {
         let channel = connect(address, client_tls).await.unwrap();
         let shows = token.map_or(Shows(None), |token| Shows::token(&token));
         let client = ControlPlaneServiceClient::with_interceptor(channel.clone(), shows);
-        Self { client, channel, address, sandbox, store, shutdown, readiness, served, database }
+        Self { client, channel, address, sandbox, store, shutdown, readiness, served, _database: database }
     }
 
     /// A client that shows a token of its own.

@@ -53,7 +53,8 @@ impl Town {
         std::fs::write(at("clients.crt"), clients.pem()).unwrap();
         std::fs::write(at("policy.toml"), POLICY).unwrap();
         let files = TlsFiles { cert: at("tls.crt"), key: at("tls.key"), client_ca: Some(at("clients.crt")) };
-        let settings = AccessSettings { certificates: true, policy: Some(at("policy.toml")), ..AccessSettings::default() };
+        let settings =
+            AccessSettings { certificates: true, policy: Some(at("policy.toml")), ..AccessSettings::default() };
         let door = Door {
             access: Access::new(settings).unwrap(),
             tls: Some(ServerTls::load(files).unwrap()),
@@ -66,7 +67,9 @@ impl Town {
     /// What a client of its own gets when it lists connections: the code and reason, or that it got no connection.
     async fn tries(&self, tls: ClientTlsConfig) -> Result<(Code, String), String> {
         let answer = match connect(self.house.address, Some(tls)).await {
-            Ok(channel) => ControlPlaneServiceClient::new(channel).list_connections(proto::ListConnectionsRequest::default()).await,
+            Ok(channel) => {
+                ControlPlaneServiceClient::new(channel).list_connections(proto::ListConnectionsRequest::default()).await
+            }
             Err(error) => return Err(format!("{error:?}")),
         };
         match answer {
@@ -77,7 +80,12 @@ impl Town {
         }
     }
 
-    async fn until(&self, what: &str, tls: impl Fn() -> ClientTlsConfig, wanted: impl Fn(&Result<(Code, String), String>) -> bool) {
+    async fn until(
+        &self,
+        what: &str,
+        tls: impl Fn() -> ClientTlsConfig,
+        wanted: impl Fn(&Result<(Code, String), String>) -> bool,
+    ) {
         let mut last = None;
         for _ in 0..150 {
             let found = self.tries(tls()).await;
@@ -107,7 +115,13 @@ async fn a_client_is_known_by_its_certificate_and_gets_its_role_from_the_policy(
     assert_eq!(town.tries(showing(&town.servers, &stranger)).await, Ok(no_role));
     let impostor = Authority::new("clients").client(&admin());
     let refused = town.tries(showing(&town.servers, &impostor)).await.unwrap_err();
-    assert!(refused.contains("DecryptError") || refused.contains("UnknownCa") || refused.contains("UnknownCA") || refused.contains("BadCertificate"), "{refused}");
+    assert!(
+        refused.contains("DecryptError")
+            || refused.contains("UnknownCa")
+            || refused.contains("UnknownCA")
+            || refused.contains("BadCertificate"),
+        "{refused}"
+    );
     let distrusted = town.tries(trusting(&Authority::new("servers"))).await;
     assert!(distrusted.is_err(), "{distrusted:?}");
 }
@@ -130,8 +144,13 @@ async fn certificates_authorities_and_the_policy_change_while_the_server_runs_an
     // Who was connected stays.
     town.house.client.list_connections(proto::ListConnectionsRequest::default()).await.unwrap();
 
-    std::fs::write(town.folder.path().join("policy.toml"), POLICY.replace("admin", "none").replace("tenant = \"acme\"", "")).unwrap();
-    town.until("no role", || showing(&renewed, &client), |found| matches!(found, Ok((Code::PermissionDenied, _)))).await;
+    std::fs::write(
+        town.folder.path().join("policy.toml"),
+        POLICY.replace("admin", "none").replace("tenant = \"acme\"", ""),
+    )
+    .unwrap();
+    town.until("no role", || showing(&renewed, &client), |found| matches!(found, Ok((Code::PermissionDenied, _))))
+        .await;
     // A role is asked for at each call, also on a connection that is there.
     let refused = town.house.client.list_connections(proto::ListConnectionsRequest::default()).await.unwrap_err();
     assert_eq!(refused.code(), Code::PermissionDenied);

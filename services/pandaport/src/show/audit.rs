@@ -26,11 +26,7 @@ pub fn events(width: Option<u16>, events: &[AuditEvent]) -> String {
 fn row(it: &AuditEvent) -> Vec<String> {
     let role = words(it.role().as_str_name(), "CALLER_ROLE_");
     let by = if it.actor.is_empty() { role } else { format!("{} ({role})", it.actor) };
-    let about = [
-        ("sync", &it.sync_id),
-        ("mapping", &it.mapping_id),
-        ("connection", &it.connection_id),
-    ];
+    let about = [("sync", &it.sync_id), ("mapping", &it.mapping_id), ("connection", &it.connection_id)];
     let about = about.iter().find(|(_, id)| !id.is_empty()).map(|(what, id)| format!("{what} {id}"));
     let result = if it.reason.is_empty() { it.code.clone() } else { format!("{} {}", it.code, it.reason) };
     vec![

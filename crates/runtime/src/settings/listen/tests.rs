@@ -44,7 +44,8 @@ fn beyond_loopback_tokens_need_tls_or_somebody_who_takes_care_of_it() {
     assert!(listen(&format!("{out} {JWT_FLAGS} {TLS_FLAGS}")).is_ok());
     assert!(listen(&format!("{out} {JWT_FLAGS} --tls=by-proxy")).is_ok());
     assert!(listen(&format!("{out} {MTLS_FLAGS} {TLS_FLAGS}")).is_ok());
-    let both = format!("{out} {TLS_FLAGS} {MTLS_FLAGS} {JWT_FLAGS}").replace("--auth=mtls", "").replace("=jwt ", "=jwt,mtls ");
+    let both =
+        format!("{out} {TLS_FLAGS} {MTLS_FLAGS} {JWT_FLAGS}").replace("--auth=mtls", "").replace("=jwt ", "=jwt,mtls ");
     assert!(listen(&both).is_ok(), "{both}");
 }
 
