@@ -116,6 +116,6 @@ mod times;
 mod update;
 
 pub use create::{NewMapping, insert};
-pub use due::{DueMapping, bring_forward, claim_due, due};
+pub use due::{Brought, DueMapping, FIRST, bring_forward, claim_due, due};
 pub use read::{created_count, get, get_in, list, marked_count, revision, spec};
 pub use update::{MappingChange, NewRevision, pause, resume, set_broken, update};
