@@ -4,7 +4,7 @@
 #   tests/upgrade.sh <git ref of the release before>
 #
 # On a SQLite file, which both releases know. Builds that release in a worktree under target/upgrade, which takes minutes;
-# with BEFORE=<folder> its programs are taken from there instead. Callers
+# with BEFORE=<folder> its programs are taken from there instead, and with AFTER=<folder> the present ones. Callers
 # ask all the time, and no call may fail; in the end every device must be there once. By hand, not by ./test.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -24,9 +24,11 @@ fail() {
 mkdir -p "$root"
 rm -rf "$root/run"
 mkdir "$root/run"
-after=$PWD/target/debug
-say "Building the present programs"
-cargo build --locked --package pandaport
+after=${AFTER:-$PWD/target/debug}
+if [ -z "${AFTER:-}" ]; then
+    say "Building the present programs"
+    cargo build --locked --package pandaport
+fi
 if [ -n "${BEFORE:-}" ]; then
     before=$BEFORE
 else

@@ -35,7 +35,7 @@ pub async fn prune(store: &Store, before: Micros, rows: u32) -> Result<Pruned> {
     // One that is locked is being dropped by another process, or just now taken as a plan.
     let old = tx.sql(
         "SELECT s.sync_id FROM syncs s
-         WHERE s.end_time < $1 AND s.state NOT IN ('QUEUED', 'RUNNING', 'WAITING')
+         WHERE s.end_time < $1 AND s.state NOT IN ('QUEUED', 'RUNNING', 'WAITING') AND NOT s.leftovers
            AND NOT EXISTS (SELECT 1 FROM mappings m WHERE m.mapping_id = s.mapping_id AND m.last_sync_id = s.sync_id)
            AND NOT EXISTS (SELECT 1 FROM syncs p WHERE p.plan_of = s.sync_id)
          ORDER BY s.end_time LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED",

@@ -23,6 +23,7 @@ pub mod alert_targets;
 pub mod alerts;
 pub mod budgets;
 pub mod connections;
+pub mod continuity;
 pub mod deleted;
 pub mod device_detail;
 pub mod devices;

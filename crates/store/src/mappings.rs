@@ -118,6 +118,6 @@ mod update;
 
 pub use create::{NewMapping, insert};
 pub use delete::{Deleted, delete};
-pub use due::{DueMapping, bring_forward, claim_due, due};
+pub use due::{Brought, DueMapping, FIRST, bring_forward, claim_due, due};
 pub use read::{MappingFilter, count, created_count, get, get_in, ids_in, list, marked_count, revision, spec};
 pub use update::{MappingChange, NewRevision, pause, resume, set_broken, update};

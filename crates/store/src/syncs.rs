@@ -402,7 +402,8 @@ pub async fn cancel(tx: &mut Tx, tenant: &Tenant, id: SyncId, now: Micros) -> Re
          WHERE sync_id = $1 AND tenant = $2 AND state IN ('QUEUED', 'WAITING')")
         .bind(id).bind(tenant).bind(now).execute(&mut *conn).await?.rows_affected());
     if ended > 0 {
-        crate::engine::slice::drop_leftovers(tx, id).await?;
+        crate::tenant_slots::leave(tx, tenant, id).await?;
+        crate::engine::leftovers::end(tx, id).await?;
     }
     on_tx!(tx, conn => sqlx::query(
         "UPDATE syncs SET cancel_request_time = COALESCE(cancel_request_time, $3) \

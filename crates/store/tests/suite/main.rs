@@ -7,6 +7,7 @@ mod brake;
 mod budgets;
 mod concurrency;
 mod connections;
+mod continuity;
 mod deleted;
 mod full_disk;
 mod health;
