@@ -24,6 +24,7 @@ pub mod alerts;
 pub mod budgets;
 pub mod connections;
 pub mod continuity;
+pub mod deleted;
 pub mod device_detail;
 pub mod devices;
 pub mod engine;

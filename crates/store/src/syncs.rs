@@ -367,6 +367,16 @@ pub async fn list(store: &Store, tenant: &Tenant, filter: &SyncFilter, limit: u3
     })?)
 }
 
+/// How many of a tenant's syncs are active.
+///
+/// # Errors
+/// [`StoreError::Unavailable`].
+pub async fn count_active(store: &Store, tenant: &Tenant) -> Result<i64> {
+    Ok(on_read!(store, pool => sqlx::query_scalar(
+        "SELECT COUNT(*) FROM syncs WHERE tenant = $1 AND state IN ('QUEUED', 'RUNNING', 'WAITING')")
+        .bind(tenant).fetch_one(pool).await)?)
+}
+
 /// Has a sync that was just made apply the plan of a dry run, and nothing else.
 ///
 /// # Errors

@@ -46,3 +46,5 @@ pub(crate) const NO_WORKER: &str = "NO_WORKER";
 pub(crate) const HELD: &str = "HELD";
 /// Several devices fit what was asked for.
 pub(crate) const DEVICE_AMBIGUOUS: &str = "DEVICE_AMBIGUOUS";
+/// This server is at work on as many calls as it takes.
+pub(crate) const TOO_MANY_CALLS: &str = "TOO_MANY_CALLS";

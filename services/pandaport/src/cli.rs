@@ -7,7 +7,7 @@ use clap_complete::Shell;
 
 use crate::client::{
     AlertsCommand, CollectionsCommand, ColumnsCommand, Common, ConnectionsCommand, DevicesCommand, FieldsCommand,
-    MappingsCommand, SyncsCommand,
+    MappingsCommand, SyncsCommand, status,
 };
 use crate::console::Console;
 use crate::demo::{self, DemoArgs};
@@ -48,6 +48,8 @@ enum Command {
     Devices(Group<DevicesCommand>),
     /// Be told when a mapping fails, rejects devices, is held or has recovered
     Alerts(Group<AlertsCommand>),
+    /// See how the installation does: versions, workers, the queue
+    Status(Common),
     /// See the collections of a connection
     Collections(Group<CollectionsCommand>),
     /// See the columns of a collection
@@ -92,6 +94,7 @@ async fn run(command: Command) -> Result<(), Error> {
         Command::Syncs(it) => it.command.run(&it.common, console).await,
         Command::Devices(it) => it.command.run(&it.common, console).await,
         Command::Alerts(it) => it.command.run(&it.common, console).await,
+        Command::Status(common) => status(&common, console).await,
         Command::Collections(it) => it.command.run(&it.common, console).await,
         Command::Columns(it) => it.command.run(&it.common, console).await,
         Command::Fields(it) => it.command.run(&it.common, console).await,

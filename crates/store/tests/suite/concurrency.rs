@@ -190,7 +190,7 @@ async fn a_connection_that_gets_a_mapping_at_this_moment_is_not_deleted() {
     let (store, tenant) = (site.database.open().await, site.tenant.clone());
     let deleting = process(store, async move |store| {
         let mut tx = store.begin_write().await.unwrap();
-        connections::delete(&mut tx, &tenant, id).await
+        connections::delete(&mut tx, &tenant, id, START).await
     });
     somebody_waits(&site).await;
     tx.commit().await.unwrap();

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use pandaport_store::engine::{Ending, Progress};
-use pandaport_store::mappings::{self, DueMapping, MappingChange, MappingState, NewMapping, NewRevision};
+use pandaport_store::mappings::{
+    self, DueMapping, MappingChange, MappingFilter, MappingState, NewMapping, NewRevision,
+};
 use pandaport_store::syncs::{self, Creation, Mode, TriggerKind};
 use pandaport_store::{Conflict, CronSchedule, MappingId, Micros, Schedule, StoreError, Tenant, Tx};
 
@@ -293,14 +295,15 @@ async fn mappings_are_listed_by_page_and_by_connection() {
     site.mapping_of(&two, "d").await;
     of_one.sort();
     let list = async |connection, after: Option<MappingId>, limit| {
-        let page = mappings::list(&site.store, &site.tenant, connection, after, limit).await.unwrap();
+        let filter = MappingFilter { connection_id: connection, after, ..MappingFilter::default() };
+        let page = mappings::list(&site.store, &site.tenant, &filter, limit).await.unwrap();
         page.into_iter().map(|mapping| mapping.mapping_id).collect::<Vec<_>>()
     };
     assert_eq!(list(Some(one.connection_id), None, 10).await, of_one);
     assert_eq!(list(Some(one.connection_id), Some(of_one[0]), 1).await, [of_one[1]]);
     assert_eq!(list(None, None, 10).await.len(), 4);
     let other = Tenant::new("other");
-    assert!(mappings::list(&site.store, &other, None, None, 10).await.unwrap().is_empty());
+    assert!(mappings::list(&site.store, &other, &MappingFilter::default(), 10).await.unwrap().is_empty());
     assert!(mappings::get(&site.store, &other, of_one[0]).await.is_err());
     assert!(mappings::spec(&site.store, &other, of_one[0], 1).await.is_err());
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pandaport_api::v1 as proto;
 use pandaport_api::v1::control_plane_service_client::ControlPlaneServiceClient;
-use pandaport_control_plane::{ControlPlane, Parts, ServeError, serve};
+use pandaport_control_plane::{CallLimits, ControlPlane, Parts, ServeError, serve};
 use pandaport_outbound::{AllowedHosts, HttpSettings, Outbound};
 use pandaport_queue::Queue;
 use pandaport_runtime::{Readiness, Shutdown};
@@ -39,6 +39,15 @@ impl House {
     }
 
     pub(crate) async fn with_budgets(config: SandboxConfig, more_hosts: &str, budgets: BudgetSettings) -> Self {
+        Self::built(config, more_hosts, budgets, CallLimits::default()).await
+    }
+
+    /// One that takes on no more than this at once.
+    pub(crate) async fn limited(limits: CallLimits) -> Self {
+        Self::built(SandboxConfig::default(), "", BudgetSettings::off(), limits).await
+    }
+
+    async fn built(config: SandboxConfig, more_hosts: &str, budgets: BudgetSettings, limits: CallLimits) -> Self {
         let faults = config.faults.clone().without_rate_limits();
         let sandbox = Sandbox::start(SandboxConfig { faults, ..config }).await.unwrap();
         let database = TestDatabase::new().await;
@@ -57,8 +66,8 @@ impl House {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let grace = Duration::from_secs(5);
-        let served =
-            tokio::spawn(serve(ControlPlane::new(parts), listener, readiness.clone(), shutdown.clone(), grace));
+        let control_plane = ControlPlane::new(parts).with_limits(limits);
+        let served = tokio::spawn(serve(control_plane, listener, readiness.clone(), shutdown.clone(), grace));
         let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
         let client = ControlPlaneServiceClient::new(channel.clone());
         Self { client, channel, sandbox, store, shutdown, readiness, served, _database: database }
@@ -133,6 +142,12 @@ impl House {
             mapping: Some(mapping),
             ..Default::default()
         }
+    }
+
+    /// Whether no connection's row has a sealed secret in it.
+    pub(crate) async fn database_holds_no_credentials(&self) -> bool {
+        let sealed = "SELECT COALESCE(SUM(LENGTH(kandji_token) + LENGTH(asset_panda_key)), 0) FROM connections";
+        pandaport_test_database::scalar::<i64>(&self.store, sealed).await == 0
     }
 
     /// A removal policy that marks in the column of that name, and else what is the default.

@@ -4,12 +4,16 @@
 
 mod alerts;
 mod connections;
+mod delete;
 mod held;
 mod house;
+mod limits;
 mod mappings;
 mod plan_of;
 mod schedules;
 mod serving;
+mod status;
+mod suggest;
 mod syncs;
 mod test_connection;
 mod update_mapping;
