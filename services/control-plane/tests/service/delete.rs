@@ -102,8 +102,8 @@ async fn a_connection_with_mappings_is_deleted_only_together_with_them() {
 
     let all = proto::DeleteConnectionRequest { cancel_syncs: true, ..with_mappings };
     let answer = house.client.delete_connection(all.clone()).await.unwrap().into_inner();
-    assert_eq!(answer.deleted_mapping_ids, [created.mapping_id.clone()]);
-    assert_eq!(answer.cancelled_sync_ids, [sync.sync_id.clone()]);
+    assert_eq!(answer.deleted_mapping_ids, std::slice::from_ref(&created.mapping_id));
+    assert_eq!(answer.cancelled_sync_ids, std::slice::from_ref(&sync.sync_id));
     let codes = codes(&mut house, &created.mapping_id, &sync.sync_id).await;
     assert!(codes.iter().all(|code| *code == Code::NotFound), "{codes:?}");
     assert_eq!(house.client.delete_connection(all).await.unwrap_err().code(), Code::NotFound);
