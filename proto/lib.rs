@@ -4,7 +4,10 @@
 
 #![forbid(unsafe_code)]
 
+pub mod reasons;
 mod redacted;
+#[cfg(test)]
+mod reference;
 
 /// Version 1 of the contract.
 #[allow(missing_docs, clippy::all, rustdoc::all)]

@@ -67,6 +67,7 @@ async fn a_day_passes(installation: &Installation) {
         "UPDATE processes SET beat_time = beat_time - 86400000000",
         "UPDATE workers SET beat_time = beat_time - 86400000000",
         "UPDATE syncs SET next_slice_time = next_slice_time - 86400000000",
+        "UPDATE continuity SET beat_time = beat_time - 86400000000",
     ] {
         run(&store, sql).await;
     }

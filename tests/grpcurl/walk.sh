@@ -115,6 +115,12 @@ answer=$(call TestConnection "{\"connection_id\": \"$connection\"}")
 check "it passes" "TEST_RESULT_PASSED" "$answer"
 check "writing is known to be untried" "CHECK_STATUS_SKIPPED" "$answer"
 
+echo "SuggestMapping"
+answer=$(call SuggestMapping "{\"connection_id\": \"$connection\", \"collection_id\": \"$(ready collection_id)\"}")
+check "it names an identifier" '"identifier": true' "$answer"
+check "it says how sure it is" "SUGGESTION_CONFIDENCE_HIGH" "$answer"
+check "and why" "The column has the field's name" "$answer"
+
 echo "CreateMapping, with two mistakes"
 collection=$(ready collection_id)
 serial=$(ready columns "Serial Number")
@@ -188,6 +194,31 @@ device=$(sed -n 's/.*"deviceId": "\([^"]*\)".*/\1/p' <<<"$answer" | head -1)
 answer=$(call ExplainDevice "{\"mapping_id\": \"$mapping\", \"device_id\": \"$device\"}")
 check "it says what comes next" "NEXT_ACTION_NOTHING" "$answer"
 check "and why" "unchanged since" "$answer"
+
+echo "GetStatus"
+answer=$(call GetStatus '{}')
+check "a worker is alive" "lastSeenTime" "$answer"
+check "it counts what is the caller's" '"mappings": 1' "$answer"
+
+echo "Lists by state"
+answer=$(call ListMappings '{"states": ["MAPPING_STATE_PAUSED"]}')
+check "no mapping is paused" "{}" "${answer//[[:space:]]/}"
+answer=$(call ListConnections '{"states": ["CONNECTION_STATE_VERIFIED"]}')
+check "the connection is verified" "$connection" "$answer"
+
+echo "DeleteConnection, and DeleteMapping"
+answer=$(call DeleteConnection "{\"connection_id\": \"$connection\"}")
+check "one that has mappings is refused" "CONNECTION_IN_USE" "$answer"
+answer=$(call DeleteMapping "{\"mapping_id\": \"$mapping\", \"etag\": \"no such\"}")
+check "what has changed since is refused" "ETAG_MISMATCH" "$answer"
+answer=$(call DeleteMapping "{\"mapping_id\": \"$mapping\", \"request_id\": \"walk-2\"}")
+check "the records stay" '"records": 25' "$answer"
+again=$(call DeleteMapping "{\"mapping_id\": \"$mapping\", \"request_id\": \"walk-2\"}")
+check "the same request gives the same answer" '"records": 25' "$again"
+answer=$(call GetMapping "{\"mapping_id\": \"$mapping\"}")
+check "it is not found any more" "NotFound" "$answer"
+answer=$(call DeleteConnection "{\"connection_id\": \"$connection\"}")
+check "now the connection can go" "leftBehind" "$answer"
 
 echo "grpcurl walk: $passed passed, $failed failed"
 [ "$failed" -eq 0 ]

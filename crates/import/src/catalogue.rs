@@ -29,8 +29,8 @@ impl ValueType {
     }
 }
 
-/// How well a source field serves as the unique identifier of a mapping.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// How well a source field serves as the unique identifier of a mapping, the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fitness {
     /// The best choice.
     Recommended,

@@ -33,6 +33,7 @@ mod policy;
 mod projection;
 mod reasons;
 mod source;
+mod suggest;
 #[cfg(test)]
 mod support;
 mod time;
@@ -58,3 +59,4 @@ pub use policy::{Brake, DEFAULT_MIN_ABSENCE, Filter, LeftOut, OnFiltered, Remova
 pub use projection::{Fingerprinted, Projection, Projector, record_values};
 pub use reasons::RejectReason;
 pub use source::{Source, SourceValue};
+pub use suggest::{Confidence, Proposal, Suggestion, Unplaced, suggest};

@@ -1,6 +1,8 @@
 //! The whole schema: the store's tables and River's, in one database.
 
-use pandaport_store::{Micros, Pool, Store, StoreError};
+use std::time::Duration;
+
+use pandaport_store::{Pool, Store, StoreError};
 use riverqueue::migrate::{Error, MIGRATION_VERSION_LATEST, PostgresMigrator, SqliteMigrator};
 
 use crate::Result;
@@ -15,10 +17,28 @@ pub async fn migrate(store: &Store) -> Result<()> {
     let lock = store.migration_lock().await?;
     // Looked at first, so that a database that is too new is left exactly as it is.
     refuse_newer(store).await?;
-    store.migrate(&lock, Micros::now()).await?;
+    let mut tries = 1;
+    loop {
+        match store.migrate(&lock, store.time().await?).await {
+            Err(error) if error.is_lock_timeout() && tries < TRIES => {
+                tracing::warn!(
+                    "other processes are at a table that is to be changed: they go first, and it is tried again"
+                );
+                tries += 1;
+                tokio::time::sleep(PAUSE).await;
+            }
+            done => break done?,
+        }
+    }
+    // River's tables are changed by its own connections, and hardly ever.
     Migrator::of(store).migrate_up().await?;
     Ok(())
 }
+
+/// How often a migration is tried that finds others in its way: for about two minutes.
+const TRIES: u32 = 30;
+/// In between, so that those who waited behind it have their turn.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Refuses a database that this program can't work on. The version of the schema that is there: a newer one than this
 /// program's, if that says that it may.

@@ -1,5 +1,7 @@
 //! Putting jobs on the queue, and taking them off.
 
+use std::time::Duration;
+
 use pandaport_store::{Micros, Pool, Store, SyncId, Tx, on_tx};
 use riverqueue::{Client, ClientBuilder, InsertOpts, JobArgs as _};
 
@@ -67,23 +69,27 @@ impl Queue {
         Ok(())
     }
 
-    /// Puts a fresh job behind a sync that has lost its own, unless one is there that only waits for a slot. For the sweep:
-    /// while all slots are taken for long, it would otherwise pile up jobs behind the same syncs. One that waits for its
-    /// time is not counted on: a clock that went back may have put that off.
+    /// Puts a fresh job behind a sync that has lost its own; answers whether it had. For the sweep: a job that is there and
+    /// waits for a slot, or is offered again within `horizon`, is job enough. While all slots are taken for long, more and
+    /// more of them would pile up behind the same syncs. One whose time lies further ahead is not counted on: a clock that
+    /// went back has put that off. Nor is one that has been worked for longer than that.
     ///
     /// # Errors
     /// [`crate::QueueError::Store`].
-    pub async fn enqueue_again(&self, tx: &mut Tx, behind: &Behind) -> Result<()> {
+    pub async fn enqueue_again(&self, tx: &mut Tx, behind: &Behind, horizon: Duration) -> Result<bool> {
         let sql = tx.sql(
-            "SELECT COUNT(*) FROM river_job WHERE kind = $1 AND state = 'available' \
-               AND MICROS(scheduled_at) <= MICROS('now') AND (args ->> 'sync_id') = $2",
+            "SELECT COUNT(*) FROM river_job WHERE kind = $1 AND JOB_OF($2) \
+               AND (state IN ('available', 'scheduled', 'retryable', 'pending') AND MICROS(scheduled_at) <= MICROS('now') + $3 \
+                 OR state = 'running' AND MICROS(attempted_at) > MICROS('now') - $3)",
         );
-        let waiting: i64 = on_tx!(&mut *tx, conn => sqlx::query_scalar(sql)
-            .bind(SyncJob::KIND).bind(behind.sync_id.to_string()).fetch_one(conn).await)?;
-        if waiting == 0 {
-            self.enqueue(tx, behind).await?;
+        let there: i64 = on_tx!(&mut *tx, conn => sqlx::query_scalar(sql)
+            .bind(SyncJob::KIND).bind(behind.sync_id.to_string())
+            .bind(i64::try_from(horizon.as_micros()).unwrap_or(i64::MAX)).fetch_one(conn).await)?;
+        if there > 0 {
+            return Ok(false);
         }
-        Ok(())
+        self.enqueue(tx, behind).await?;
+        Ok(true)
     }
 
     /// Takes the jobs behind a sync off the queue, save one that is being worked: its handler sees for itself that the sync
@@ -92,9 +98,11 @@ impl Queue {
     /// # Errors
     /// [`crate::QueueError::Store`].
     pub async fn cancel(&self, tx: &mut Tx, sync_id: SyncId) -> Result<()> {
-        on_tx!(tx, conn => sqlx::query(
+        let sql = tx.sql(
             "DELETE FROM river_job WHERE kind = $1 AND state IN ('available', 'scheduled', 'retryable', 'pending') \
-             AND (args ->> 'sync_id') = $2")
+             AND JOB_OF($2)",
+        );
+        on_tx!(tx, conn => sqlx::query(sql)
             .bind(SyncJob::KIND).bind(sync_id.to_string()).execute(conn).await.map(|_| ()))?;
         Ok(())
     }

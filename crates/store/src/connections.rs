@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::dialect::{on_read, on_tx};
+use crate::dialect::{id_list, on_read, on_tx};
 use crate::secrets::{Field, Keyring, hint};
 use crate::text::text_enum;
 use crate::{Conflict, ConnectionId, Micros, Result, Store, StoreError, Tenant, Tx};
@@ -210,7 +210,7 @@ pub async fn update(
             "the connection was changed since it was read: read it again",
         ));
     }
-    if leads_elsewhere(&stored, changed) && has_mappings(tx, id).await? {
+    if leads_elsewhere(&stored, changed) && has_mappings(tx, tenant, id).await? {
         return Err(StoreError::conflict(
             Conflict::ConnectionInUse,
             "the connection has mappings: its Kandji customer, Asset Panda account and module can't change; make a new connection",
@@ -273,31 +273,60 @@ pub async fn get_in(tx: &mut Tx, tenant: &Tenant, id: ConnectionId) -> Result<Co
     .ok_or_else(|| StoreError::not_found("connection", id))
 }
 
-/// A tenant's connections in the order of their ids, those behind `after`.
+/// A tenant's connections in the order of their ids, those behind `after`; in one of `states`, or with none given in any.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`].
-pub async fn list(store: &Store, tenant: &Tenant, after: Option<ConnectionId>, limit: u32) -> Result<Vec<Connection>> {
-    Ok(on_read!(store, pool => sqlx::query_as::<_, Connection>(concat!(
-        "SELECT ", columns!(), " FROM connections WHERE tenant = $1 AND connection_id > $2 ORDER BY connection_id LIMIT $3"))
+pub async fn list(
+    store: &Store,
+    tenant: &Tenant,
+    states: &[ConnectionState],
+    after: Option<ConnectionId>,
+    limit: u32,
+) -> Result<Vec<Connection>> {
+    let states = if states.is_empty() { ConnectionState::ALL } else { states };
+    let states: Vec<&str> = states.iter().map(|state| state.as_str()).collect();
+    let sql = store.sql(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM connections WHERE tenant = $1 AND connection_id > $2 AND state IN IDS($4) ORDER BY connection_id LIMIT $3"
+    ));
+    Ok(on_read!(store, pool => sqlx::query_as::<_, Connection>(sql)
         .bind(tenant)
         .bind(after.map_or(uuid::Uuid::nil(), |id| id.0))
         .bind(i64::from(limit))
+        .bind(id_list(&states))
         .fetch_all(pool)
         .await)?)
 }
 
-/// Deletes a connection that has no mappings.
+/// How many connections a tenant has.
+///
+/// # Errors
+/// [`StoreError::Unavailable`].
+pub async fn count(store: &Store, tenant: &Tenant) -> Result<i64> {
+    Ok(on_read!(store, pool => sqlx::query_scalar("SELECT COUNT(*) FROM connections WHERE tenant = $1")
+        .bind(tenant).fetch_one(pool).await)?)
+}
+
+/// Deletes a connection that has no mappings, and its credentials. It is nobody's from now on; its row goes once the rows of
+/// the mappings that it had have gone ([`crate::deleted::prune`]).
 ///
 /// # Errors
 /// [`StoreError::NotFound`]; [`Conflict::ConnectionInUse`].
-pub async fn delete(tx: &mut Tx, tenant: &Tenant, id: ConnectionId) -> Result<()> {
+pub async fn delete(tx: &mut Tx, tenant: &Tenant, id: ConnectionId, now: Micros) -> Result<()> {
     get_in(tx, tenant, id).await?;
-    if has_mappings(tx, id).await? {
-        return Err(StoreError::conflict(Conflict::ConnectionInUse, "the connection has mappings: delete them first"));
+    if has_mappings(tx, tenant, id).await? {
+        return Err(StoreError::conflict(
+            Conflict::ConnectionInUse,
+            "The connection has mappings: delete them first, or set delete_mappings to have them deleted with it.",
+        ));
     }
-    on_tx!(tx, conn => sqlx::query("DELETE FROM connections WHERE connection_id = $1 AND tenant = $2")
-        .bind(id).bind(tenant).execute(&mut *conn).await.map(|_| ()))?;
+    on_tx!(tx, conn => sqlx::query(
+        "UPDATE connections SET tenant = $3, kandji_token = $4, kandji_token_hint = '', asset_panda_key = $4, \
+         asset_panda_key_hint = '', update_time = $5, version = version + 1 WHERE connection_id = $1 AND tenant = $2")
+        .bind(id).bind(tenant).bind(Tenant::nobody()).bind(Vec::<u8>::new()).bind(now)
+        .execute(&mut *conn).await.map(|_| ()))?;
     Ok(())
 }
 
@@ -382,9 +411,10 @@ fn leads_elsewhere(stored: &Connection, changed: &Connection) -> bool {
         || stored.module_id != changed.module_id
 }
 
-async fn has_mappings(tx: &mut Tx, id: ConnectionId) -> Result<bool> {
-    let mappings: i64 = on_tx!(tx, conn => sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM mappings WHERE connection_id = $1")
-        .bind(id).fetch_one(&mut *conn).await)?;
+async fn has_mappings(tx: &mut Tx, tenant: &Tenant, id: ConnectionId) -> Result<bool> {
+    let mappings: i64 = on_tx!(tx, conn => sqlx::query_scalar::<_, i64>(
+        "SELECT COUNT(*) FROM mappings WHERE tenant = $2 AND connection_id = $1")
+        .bind(id).bind(tenant).fetch_one(&mut *conn).await)?;
     Ok(mappings > 0)
 }
 

@@ -11,6 +11,7 @@
 //! | `FOR NO KEY UPDATE` | these rows are nobody else's to change until the transaction ends. Nothing on SQLite: its one writer has the whole file to itself |
 //! | `FOR NO KEY UPDATE SKIP LOCKED` | the same, without those that somebody else is at |
 //! | `MICROS(column)` | a time of the queue's as microseconds since 1970; of `'now'`, the present |
+//! | `JOB_OF($2)` | being a job of the queue's behind the sync with this id, passed as text |
 //!
 //! Rows are locked in one order, or transactions would wait for each other: connection, mapping, sync, what belongs to the
 //! sync; an alert's target before its alerts; a kept answer last.
@@ -22,6 +23,7 @@ use uuid::Uuid;
 const IDS: &str = "IN IDS(";
 const ROWS: &str = "ROWS(";
 const MICROS: &str = "MICROS(";
+const JOB_OF: &str = "JOB_OF(";
 const LOCK: &str = " FOR NO KEY UPDATE";
 const SKIP: &str = " SKIP LOCKED";
 
@@ -35,7 +37,7 @@ pub(crate) enum Dialect {
 impl Dialect {
     /// `text` in this dialect. Free for a text without fragments.
     pub(crate) fn sql(self, text: &'static str) -> SqlStr {
-        if ![IDS, ROWS, MICROS, LOCK].iter().any(|fragment| text.contains(fragment)) {
+        if ![IDS, ROWS, MICROS, JOB_OF, LOCK].iter().any(|fragment| text.contains(fragment)) {
             return text.into_sql_str();
         }
         let mut sql = match self {
@@ -54,6 +56,11 @@ impl Dialect {
                 let time = if time == "'now'" { "clock_timestamp()" } else { time };
                 format!("CAST(EXTRACT(EPOCH FROM {time}) * 1000000 AS BIGINT)")
             }
+        });
+        sql = replace_calls(&sql, JOB_OF, |id| match self {
+            Self::Sqlite => format!("args ->> 'sync_id' = {id}"),
+            // As the queue's own index on what jobs are about has it.
+            Self::Postgres => format!("args @> jsonb_build_object('sync_id', CAST({id} AS TEXT))"),
         });
         // Safe: made of texts of this program, no value is in it.
         AssertSqlSafe(sql).into_sql_str()

@@ -101,6 +101,12 @@ impl StoreError {
         }
     }
 
+    /// Whether another transaction was in the way for too long.
+    #[must_use]
+    pub fn is_lock_timeout(&self) -> bool {
+        matches!(self, Self::Unavailable { message, .. } if message.contains(IN_THE_WAY))
+    }
+
     /// Whether trying the same again later may work.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
@@ -168,6 +174,9 @@ fn classify(error: &sqlx::Error) -> Class {
     }
 }
 
+/// What is said of a lock that was waited for in vain.
+const IN_THE_WAY: &str = "another transaction is at the same rows for longer than one should take: try again";
+
 /// SQLite's codes are numbers (the low byte is the primary one: <https://www.sqlite.org/rescode.html>), PostgreSQL's are
 /// five characters (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
 fn classify_code(code: &str) -> Class {
@@ -179,7 +188,7 @@ fn classify_postgres(code: &str) -> Class {
     Class::Unavailable(match code {
         "53100" => return Class::DiskFull,
         "40001" | "40P01" => CLASHED,
-        "55P03" => "another transaction is at the same rows for longer than one should take: try again",
+        "55P03" => IN_THE_WAY,
         "57014" => "the statement was stopped, most likely because it took too long",
         "25P03" => "this process kept the server waiting in the middle of a transaction, which was undone",
         "25006" => "it can only be read: is it a standby? PANDAPORT_DATABASE_URL must lead to the primary",

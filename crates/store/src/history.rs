@@ -35,7 +35,7 @@ pub async fn prune(store: &Store, before: Micros, rows: u32) -> Result<Pruned> {
     // One that is locked is being dropped by another process, or just now taken as a plan.
     let old = tx.sql(
         "SELECT s.sync_id FROM syncs s
-         WHERE s.end_time < $1 AND s.state NOT IN ('QUEUED', 'RUNNING', 'WAITING')
+         WHERE s.end_time < $1 AND s.state NOT IN ('QUEUED', 'RUNNING', 'WAITING') AND NOT s.leftovers
            AND NOT EXISTS (SELECT 1 FROM mappings m WHERE m.mapping_id = s.mapping_id AND m.last_sync_id = s.sync_id)
            AND NOT EXISTS (SELECT 1 FROM syncs p WHERE p.plan_of = s.sync_id)
          ORDER BY s.end_time LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED",
@@ -68,7 +68,7 @@ pub async fn prune(store: &Store, before: Micros, rows: u32) -> Result<Pruned> {
 }
 
 /// Drops at most `most` rows that belong to a sync. Fewer than `most`: none is left.
-async fn drop_rows(tx: &mut Tx, sync: SyncId, most: u64) -> Result<u64> {
+pub(crate) async fn drop_rows(tx: &mut Tx, sync: SyncId, most: u64) -> Result<u64> {
     let mut dropped = 0;
     for sql in [
         "DELETE FROM sync_records WHERE sync_id = $1 AND device_id IN (
@@ -81,6 +81,13 @@ async fn drop_rows(tx: &mut Tx, sync: SyncId, most: u64) -> Result<u64> {
         "DELETE FROM approved_changes WHERE sync_id = $1 AND (kind, device_id, column_id) IN (
              SELECT kind, device_id, column_id FROM approved_changes WHERE sync_id = $1
              ORDER BY kind, device_id, column_id LIMIT $2)",
+        // Of a sync that came to its end these are gone; one that was cut off may have left some.
+        "DELETE FROM dry_run_seen WHERE sync_id = $1 AND device_id IN (
+             SELECT device_id FROM dry_run_seen WHERE sync_id = $1 ORDER BY device_id LIMIT $2)",
+        "DELETE FROM dry_run_moves WHERE sync_id = $1 AND device_id IN (
+             SELECT device_id FROM dry_run_moves WHERE sync_id = $1 ORDER BY device_id LIMIT $2)",
+        "DELETE FROM sync_users WHERE sync_id = $1 AND user_id IN (
+             SELECT user_id FROM sync_users WHERE sync_id = $1 ORDER BY user_id LIMIT $2)",
     ] {
         let room = i64::try_from(most.saturating_sub(dropped)).unwrap_or(i64::MAX);
         dropped +=

@@ -24,6 +24,8 @@ pub mod alerts;
 pub mod audit;
 pub mod budgets;
 pub mod connections;
+pub mod continuity;
+pub mod deleted;
 pub mod device_detail;
 pub mod devices;
 pub mod engine;

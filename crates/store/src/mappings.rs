@@ -110,12 +110,14 @@ macro_rules! columns {
 }
 
 mod create;
+mod delete;
 mod due;
 mod read;
 mod times;
 mod update;
 
 pub use create::{NewMapping, insert};
-pub use due::{DueMapping, bring_forward, claim_due, due};
-pub use read::{created_count, get, get_in, list, marked_count, revision, spec};
+pub use delete::{Deleted, delete};
+pub use due::{Brought, DueMapping, FIRST, bring_forward, claim_due, due};
+pub use read::{MappingFilter, count, created_count, get, get_in, ids_in, list, marked_count, revision, spec};
 pub use update::{MappingChange, NewRevision, pause, resume, set_broken, update};

@@ -15,7 +15,7 @@ use sqlx::migrate::Migrator;
 use sqlx::{Connection as _, PgConnection, PgPool};
 
 use crate::dialect::{on_read, on_write};
-use crate::{Micros, Pool, Result, Store, StoreError, processes};
+use crate::{Micros, Pool, Result, Store, StoreError, postgres, processes};
 
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
@@ -89,7 +89,8 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Schema`] when a process is at work at `now` that could not go on with the result; when the database is
-    /// too new for this program; when it was tampered with.
+    /// too new for this program; when it was tampered with. [`StoreError::is_lock_timeout`] where others were at a table for
+    /// too long: what was not done then is undone, and the same may be tried again.
     pub async fn migrate(&self, lock: &MigrationLock, now: Micros) -> Result<()> {
         let there = self.schema_version().await?;
         if there > Self::wanted_schema_version() {
@@ -101,7 +102,12 @@ impl Store {
         }
         match self.pool() {
             Pool::Sqlite { write, .. } => SQLITE.run(write).await.map_err(migrate_error)?,
-            Pool::Postgres(pool) => POSTGRES.run(pool).await.map_err(migrate_error)?,
+            Pool::Postgres(pool) => {
+                let pool = postgres::migrating(pool);
+                let done = POSTGRES.run(&pool).await.map_err(migrate_error);
+                pool.close().await;
+                done?;
+            }
         }
         self.set_oldest_reader(oldest).await
     }
@@ -125,6 +131,15 @@ impl Store {
             // First of all: a program that starts meanwhile must not find a schema that it could read a moment ago.
             _ => self.set_oldest_reader(oldest).await,
         }
+    }
+
+    /// Whether programs of this version may go on here: a contraction may have come while this one was cut off from the
+    /// database, and was taken for ended. An error of the database says nothing.
+    pub async fn is_readable(&self) -> bool {
+        let oldest = on_read!(self, pool => {
+            sqlx::query_scalar::<_, i64>("SELECT oldest FROM schema_readers WHERE one = 1").fetch_optional(pool).await
+        });
+        oldest.ok().flatten().is_none_or(|oldest| oldest <= Self::wanted_schema_version())
     }
 
     /// Notes how far back this schema can be read.

@@ -115,6 +115,19 @@ pub(crate) async fn connect(url: &str, server: &ServerUse) -> Result<PgPool> {
         .connect_lazy_with(options))
 }
 
+/// How long a migration waits for a table that others are at. While it does, all of them wait behind it: it has to give way
+/// before their own patience ends, and to try again.
+const GIVES_WAY_AFTER: &str = "SET lock_timeout = '3s'; SET statement_timeout = 0";
+
+/// Connections to the same server, to migrate by.
+pub(crate) fn migrating(pool: &PgPool) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(2)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .after_connect(|connection, _| Box::pin(async move { connection.execute(GIVES_WAY_AFTER).await.map(|_| ()) }))
+        .connect_lazy_with((*pool.connect_options()).clone())
+}
+
 /// Whether the connection still works; an error, if it does not: then it is closed without another word to it.
 async fn works(connection: &mut PgConnection) -> sqlx::Result<bool> {
     match tokio::time::timeout(PING_TIMEOUT, connection.ping()).await {

@@ -37,8 +37,16 @@ pub const TABLES: [&str; 21] = [
     "audit_events",
 ];
 /// Ours too, but about the processes on a database, and its schema: they stay where they are.
-pub const LEFT: [&str; 6] =
-    ["workers", "processes", "tenant_slots", "budget_wishes", "schema_readers", "_sqlx_migrations"];
+pub const LEFT: [&str; 8] = [
+    "workers",
+    "processes",
+    "continuity",
+    "tenant_slots",
+    "slot_waits",
+    "budget_wishes",
+    "schema_readers",
+    "_sqlx_migrations",
+];
 /// Rows in one statement.
 const AT_ONCE: usize = 500;
 

@@ -13,7 +13,8 @@ use crate::{Micros, Result, Store};
 /// [`crate::StoreError::Unavailable`].
 pub async fn look_again(store: &Store) -> Result<u64> {
     let mut tx = store.begin_write().await?;
-    // Long past: that is what `begin_slice` goes by, and what the sweep finds them by.
+    crate::continuity::begin_stretch(&mut tx).await?;
+    // Long past: that is what the sweep finds them by.
     let late = on_tx!(&mut tx, conn => sqlx::query(
         "UPDATE syncs SET next_slice_time = $1 WHERE state IN ('QUEUED', 'RUNNING', 'WAITING')")
         .bind(Micros(0)).execute(conn).await.map(|done| done.rows_affected()))?;

@@ -367,6 +367,16 @@ pub async fn list(store: &Store, tenant: &Tenant, filter: &SyncFilter, limit: u3
     })?)
 }
 
+/// How many of a tenant's syncs are active.
+///
+/// # Errors
+/// [`StoreError::Unavailable`].
+pub async fn count_active(store: &Store, tenant: &Tenant) -> Result<i64> {
+    Ok(on_read!(store, pool => sqlx::query_scalar(
+        "SELECT COUNT(*) FROM syncs WHERE tenant = $1 AND state IN ('QUEUED', 'RUNNING', 'WAITING')")
+        .bind(tenant).fetch_one(pool).await)?)
+}
+
 /// Has a sync that was just made apply the plan of a dry run, and nothing else.
 ///
 /// # Errors
@@ -392,7 +402,8 @@ pub async fn cancel(tx: &mut Tx, tenant: &Tenant, id: SyncId, now: Micros) -> Re
          WHERE sync_id = $1 AND tenant = $2 AND state IN ('QUEUED', 'WAITING')")
         .bind(id).bind(tenant).bind(now).execute(&mut *conn).await?.rows_affected());
     if ended > 0 {
-        crate::engine::slice::drop_leftovers(tx, id).await?;
+        crate::tenant_slots::leave(tx, tenant, id).await?;
+        crate::engine::leftovers::end(tx, id).await?;
     }
     on_tx!(tx, conn => sqlx::query(
         "UPDATE syncs SET cancel_request_time = COALESCE(cancel_request_time, $3) \

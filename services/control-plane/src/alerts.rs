@@ -11,13 +11,11 @@ use secrecy::SecretString;
 
 use crate::control_plane::{Caller, ControlPlane};
 use crate::errors::{CallError, Result};
+use crate::limits::{ALERT_SECRET, MAX_URL};
 use crate::requests::Repeatable;
 use crate::test_connection::{Check, Checks};
 use crate::validate::Violations;
-use crate::{convert, reason};
-
-const MAX_URL: usize = 2_000;
-const SECRET_LENGTH: std::ops::RangeInclusive<usize> = 16..=128;
+use crate::{convert, etag, reason};
 
 /// What the call entered; `None` means: as it is stored.
 struct Entered {
@@ -46,7 +44,9 @@ impl ControlPlane {
         let url = Some(request.url.trim().to_owned()).filter(|it| !it.is_empty());
         let secret = Some(request.secret.trim().to_owned()).filter(|it| !it.is_empty());
         violations.text("url", url.as_deref().unwrap_or_default(), MAX_URL);
-        let destination = url.as_ref().and_then(|url| match Destination::parse(url, self.upstream.allowed_hosts()) {
+        // One that is too long is not repeated in a message.
+        let readable = url.as_ref().filter(|_| !violations.names("url"));
+        let destination = readable.and_then(|url| match Destination::parse(url, self.upstream.allowed_hosts()) {
             Ok(destination) => Some(destination),
             Err(error @ DestinationError::NotAllowed { .. }) => {
                 violations.refuse("url", reason::HOST_NOT_ALLOWED, format!("{error}."));
@@ -58,8 +58,8 @@ impl ControlPlane {
             }
         });
         if let Some(secret) = &secret {
-            let (length, least, most) = (secret.chars().count(), SECRET_LENGTH.start(), SECRET_LENGTH.end());
-            if !SECRET_LENGTH.contains(&length) {
+            let (length, least, most) = (secret.chars().count(), ALERT_SECRET.start(), ALERT_SECRET.end());
+            if !ALERT_SECRET.contains(&length) {
                 violations
                     .malformed("secret", format!("It must have {least} to {most} characters; this has {length}."));
             }
@@ -67,7 +67,7 @@ impl ControlPlane {
                 violations.malformed("secret", "Control characters are not allowed.");
             }
         }
-        violations.text("etag", &request.etag, 40);
+        etag::read(violations, &request.etag);
         let secret = secret.map(SecretString::from);
         Entered { destination, url, secret, enabled: request.enabled, etag: request.etag }
     }
@@ -80,10 +80,7 @@ impl ControlPlane {
     ) -> Result<proto::ConfigureAlertsResponse> {
         let stored = alert_targets::get(&self.store, &caller.tenant).await?;
         let seen = stored.as_ref().map(|it| it.version.to_string()).unwrap_or_default();
-        if !entered.etag.is_empty() && entered.etag != seen {
-            let message = "The alerts were configured since they were read: read them again, then repeat the call.";
-            return Err(CallError::Moved { reason: reason::ETAG_MISMATCH, message: message.to_owned() });
-        }
+        etag::check("configuration of alerts", &entered.etag, &seen)?;
         let mut tx = self.store.begin_write().await?;
         let target = match resolve(stored.as_ref(), entered)? {
             Some(settings) => {

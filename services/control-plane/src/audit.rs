@@ -91,12 +91,11 @@ impl Audited {
         if kept.is_some() {
             return;
         }
-        // Nobody waits for a database that is just told to be away.
-        let kept = match code {
-            Code::Unavailable => return,
-            _ => store.in_time(Duration::ZERO, audit::insert(store, &event)).await,
-        };
-        if let Err(error) = kept {
+        // Nobody waits for a database that is just told to be away, or adds to what is too much already.
+        if code == Code::Unavailable || event.reason == reason::TOO_MANY_CALLS {
+            return;
+        }
+        if let Err(error) = store.in_time(Duration::ZERO, audit::insert(store, &event)).await {
             tracing::error!(%error, event_id = %event.event_id, "an audit event could not be stored; the log has it");
         }
     }

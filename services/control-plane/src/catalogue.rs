@@ -11,7 +11,8 @@ use uuid::Uuid;
 use crate::control_plane::{Caller, ControlPlane};
 use crate::convert;
 use crate::errors::{CallError, Result};
-use crate::validate::{MAX_FOREIGN_ID, Violations};
+use crate::limits::MAX_FOREIGN_ID;
+use crate::validate::Violations;
 
 /// Accounts whose modules are asked for at once.
 const ACCOUNTS_AT_ONCE: usize = 4;

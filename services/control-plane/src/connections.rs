@@ -14,7 +14,7 @@ use crate::paging::Page;
 use crate::requests::Repeatable;
 use crate::test_connection::{self, Target, Tested};
 use crate::validate::Violations;
-use crate::{convert, reason};
+use crate::{convert, etag, reason};
 
 use settings::{Entered, Resolved, Stored};
 
@@ -27,10 +27,15 @@ impl ControlPlane {
         let mut violations = Violations::default();
         let connection_id = violations.optional_id("connection_id", &request.connection_id).map(ConnectionId);
         let repeatable = self.repeatable(&mut violations, caller, "ConfigureConnection", &request.request_id, &request);
-        let verify = request.verify;
+        let (verify, etag) = (request.verify, request.etag.clone());
+        etag::read(&mut violations, &etag);
+        if connection_id.is_none() && !etag.is_empty() {
+            violations
+                .malformed("etag", "Only a connection that is there has one: leave it out, or set connection_id.");
+        }
         let entered = Entered::read(&mut violations, request, connection_id.is_none(), self.upstream.allowed_hosts());
         violations.check()?;
-        repeatable.once(Box::pin(self.configure(caller, &repeatable, connection_id, entered, verify))).await
+        repeatable.once(Box::pin(self.configure(caller, &repeatable, connection_id, entered, (verify, &etag)))).await
     }
 
     async fn configure(
@@ -39,7 +44,7 @@ impl ControlPlane {
         repeatable: &Repeatable,
         connection_id: Option<ConnectionId>,
         entered: Entered,
-        verify: bool,
+        (verify, etag): (bool, &str),
     ) -> Result<proto::ConfigureConnectionResponse> {
         let stored = match connection_id {
             Some(id) => Some(Stored {
@@ -48,6 +53,9 @@ impl ControlPlane {
             }),
             None => None,
         };
+        if let Some(stored) = &stored {
+            etag::check("connection", etag, &stored.row.version.to_string())?;
+        }
         let resolved = entered.resolve(stored.as_ref(), self.upstream.allowed_hosts())?;
         let tested = if verify { Some(self.try_out(&caller.tenant, &resolved).await?) } else { None };
         let row = stored.map(|it| it.row);
@@ -176,11 +184,12 @@ impl ControlPlane {
         request: proto::ListConnectionsRequest,
     ) -> Result<proto::ListConnectionsResponse> {
         let mut violations = Violations::default();
-        let bare = proto::ListConnectionsRequest::default();
+        let bare = proto::ListConnectionsRequest { page_size: 0, page_token: String::new(), ..request.clone() };
         let page = Page::read(&mut violations, "ListConnections", &bare, request.page_size, &request.page_token);
+        let states = violations.filter("states", &request.states, convert::stored_connection_state);
         violations.check()?;
-        let after = page.after_id().map(ConnectionId);
-        let mut rows = connections::list(&self.store, &caller.tenant, after, page.rows_to_read()).await?;
+        let (after, limit) = (page.after_id().map(ConnectionId), page.rows_to_read());
+        let mut rows = connections::list(&self.store, &caller.tenant, &states, after, limit).await?;
         let next_page_token = page.cut(&mut rows, |row| row.connection_id.to_string());
         let connections = rows.into_iter().map(convert::connection).collect();
         Ok(proto::ListConnectionsResponse { connections, next_page_token })

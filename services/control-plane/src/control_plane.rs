@@ -9,6 +9,7 @@ use pandaport_upstream::Upstream;
 use prost::Message;
 
 use crate::audit::Audited;
+use crate::load::{CallLimits, Load};
 use crate::metrics::CallTimes;
 use crate::requests::Repeatable;
 use crate::validate::Violations;
@@ -21,6 +22,7 @@ pub struct ControlPlane {
     pub(crate) upstream: Upstream,
     pub(crate) shutdown: Shutdown,
     pub(crate) times: CallTimes,
+    pub(crate) load: Load,
 }
 
 /// What a [`ControlPlane`] stands on.
@@ -51,7 +53,20 @@ impl ControlPlane {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let Parts { store, queue, upstream, shutdown } = parts;
-        Self { store, queue: Arc::new(queue), upstream, shutdown, times: CallTimes::new() }
+        Self {
+            store,
+            queue: Arc::new(queue),
+            upstream,
+            shutdown,
+            times: CallTimes::new(),
+            load: Load::new(CallLimits::default()),
+        }
+    }
+
+    /// The same with other limits of what it takes on at once.
+    #[must_use]
+    pub fn with_limits(self, limits: CallLimits) -> Self {
+        Self { load: Load::new(limits), ..self }
     }
 
     pub(crate) fn repeatable(

@@ -17,10 +17,10 @@ use pandaport_store::Micros;
 pub(crate) use alerts::alerts;
 pub(crate) use audit::audit_event;
 pub(crate) use catalogue::{column, source_field};
-pub(crate) use connection::connection;
+pub(crate) use connection::{connection, stored_connection_state};
 pub(crate) use device::{device, stored_device_state};
 pub(crate) use held::held;
-pub(crate) use mapping::{mapping, write_rule};
+pub(crate) use mapping::{mapping, stored_mapping_state, write_rule};
 pub(crate) use record::{cell, record, stored_record_outcome};
 pub(crate) use sync::{stored_sync_mode, stored_sync_state, sync};
 
@@ -43,7 +43,7 @@ pub(crate) fn duration(duration: Duration) -> prost_types::Duration {
 }
 
 /// A count as the contract has it; what is past its range is its end.
-fn count(stored: i64) -> u32 {
+pub(crate) fn count(stored: i64) -> u32 {
     u32::try_from(stored.max(0)).unwrap_or(u32::MAX)
 }
 

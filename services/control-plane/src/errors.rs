@@ -18,6 +18,11 @@ pub(crate) const DOMAIN: &str = "pandaport";
 
 /// How long a caller should wait before it asks again when the database is busy or out.
 const DATABASE_PAUSE: Duration = Duration::from_secs(1);
+/// The same when this server is.
+const BUSY_PAUSE: Duration = Duration::from_secs(1);
+/// How many bytes the violations of a call may take: they go in a header, of which many clients take 8 KiB at most, and
+/// which is a third longer than what it holds.
+const MAX_VIOLATIONS: usize = 5_000;
 /// The same when an outside API is out and did not say.
 const API_PAUSE: Duration = Duration::from_secs(10);
 
@@ -63,6 +68,12 @@ pub(crate) enum CallError {
     /// Who calls is known, and its role does not allow this.
     #[error("the role {has} does not allow this: {needs} is needed")]
     RoleTooLow { has: Role, needs: Role },
+    /// Too many calls are at work, or too many syncs watched.
+    #[error("too many calls are at work")]
+    Busy,
+    /// The time that the caller gave is over. Nothing was changed, or all of it.
+    #[error("the time that the caller gave is over")]
+    DeadlinePassed,
     /// The server is stopping.
     #[error("the server is stopping")]
     Stopping,
@@ -144,6 +155,16 @@ impl From<CallError> for Status {
             CallError::Repeated => {
                 retry_later(Code::Unavailable, "", "The same call is under way: repeat it.".to_owned(), DATABASE_PAUSE)
             }
+            CallError::Busy => retry_later(
+                Code::ResourceExhausted,
+                reason::TOO_MANY_CALLS,
+                "This server is at work on as many calls as it takes at once: repeat the call in a moment.".to_owned(),
+                BUSY_PAUSE,
+            ),
+            CallError::DeadlinePassed => Status::deadline_exceeded(
+                "The call was not done in the time that was given for it (grpc-timeout); give it more, and repeat it with \
+                 the same request_id.",
+            ),
             CallError::Stopping => retry_later(
                 Code::Unavailable,
                 "",
@@ -176,20 +197,42 @@ fn not_let_in(refused: &Refused) -> Status {
 
 fn invalid(violations: Vec<Violation>) -> Status {
     let code = if violations.iter().all(|it| it.unimplemented) { Code::Unimplemented } else { Code::InvalidArgument };
-    let first = violations.first();
-    let message = match (first, violations.len()) {
-        (Some(first), 1) => format!("{}: {}", first.field, first.message),
-        (Some(first), count) => format!("{}: {} ({} more in the details)", first.field, first.message, count - 1),
-        (None, _) => String::new(),
-    };
     let plain = if code == Code::Unimplemented { reason::NOT_BUILT_YET } else { reason::INVALID_FIELD };
     let reason = violations.iter().map(|it| it.reason).find(|it| !it.is_empty()).unwrap_or(plain);
+    let told = told_at_once(&violations);
+    let more = violations.len() - told;
+    let message = match violations.first() {
+        Some(first) if violations.len() == 1 => format!("{}: {}", first.field, first.message),
+        Some(first) if more == 0 => {
+            format!("{}: {} ({} more in the details)", first.field, first.message, violations.len() - 1)
+        }
+        Some(first) => format!(
+            "{}: {} ({} more in the details, and {more} that they have no room for: put these right first)",
+            first.field,
+            first.message,
+            told - 1
+        ),
+        None => String::new(),
+    };
     let fields = violations
         .into_iter()
+        .take(told)
         .map(|it| FieldViolation { reason: it.reason.to_owned(), ..FieldViolation::new(it.field, it.message) })
         .collect::<Vec<_>>();
     let details = vec![ErrorDetail::from(BadRequest::new(fields)), info(reason)];
     Status::with_error_details_vec(code, message, details)
+}
+
+/// How many of the violations, from the first, have room in an answer. At least one.
+fn told_at_once(violations: &[Violation]) -> usize {
+    let mut room = MAX_VIOLATIONS;
+    let fits = violations.iter().take_while(|it| {
+        let length = it.field.len() + it.reason.len() + it.message.len() + 12;
+        let fits = length <= room;
+        room = room.saturating_sub(length);
+        fits
+    });
+    fits.count().max(1).min(violations.len())
 }
 
 fn in_use(message: String, fields: Vec<&'static str>) -> Status {
@@ -314,6 +357,16 @@ mod tests {
         );
         let info = status.get_details_error_info().unwrap();
         assert_eq!((info.reason.as_str(), info.domain.as_str()), ("COLUMN_UNKNOWN", "pandaport"));
+    }
+
+    #[test]
+    fn more_violations_than_a_header_holds_are_counted() {
+        let many = (0..1_000).map(|at| violation(&format!("mapping.filter.tags_any[{at}]"), "", false)).collect();
+        let status = Status::from(CallError::Invalid(many));
+        let told = status.get_details_bad_request().unwrap().field_violations.len();
+        assert!((50..200).contains(&told), "{told}");
+        assert!(status.details().len() < 6_000, "{}", status.details().len());
+        assert!(status.message().contains(&format!("and {} that they have no room for", 1_000 - told)), "{status}");
     }
 
     #[test]

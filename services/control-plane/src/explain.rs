@@ -27,8 +27,9 @@ use crate::control_plane::{Caller, ControlPlane};
 use crate::convert;
 use crate::devices::removed_is_gone;
 use crate::errors::{CallError, Result};
+use crate::limits::MAX_FOREIGN_ID;
 use crate::reason;
-use crate::validate::{MAX_FOREIGN_ID, Violations};
+use crate::validate::Violations;
 
 impl ControlPlane {
     pub(crate) async fn explain_device(

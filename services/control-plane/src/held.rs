@@ -7,13 +7,13 @@ use pandaport_store::{MappingId, Micros, held, mappings};
 
 use crate::control_plane::{Caller, ControlPlane};
 use crate::errors::{CallError, Result};
+use crate::limits::MAX_DIGEST;
 use crate::requests::Repeatable;
 use crate::validate::Violations;
 use crate::{convert, reason};
 
 /// Examples shown of what is held.
 const SAMPLE: u32 = 20;
-const MAX_DIGEST: usize = 128;
 
 impl ControlPlane {
     pub(crate) async fn approve_held(

@@ -6,13 +6,9 @@ use pandaport_api::v1 as proto;
 use pandaport_import::{DEFAULT_PASSENGER_MAX_AGE, IdentifierPair, MappingSpec, Pair, SourceField, WriteRule};
 use pandaport_store::{Micros, Schedule};
 
-use crate::validate::{MAX_FOREIGN_ID, Violations};
+use crate::limits::{MAX_DATE_FORMAT, MAX_FIELD_KEY, MAX_FOREIGN_ID, MAX_NAME, MAX_PAIRS, MAX_SEPARATOR};
+use crate::validate::Violations;
 use crate::{convert, policy_input, schedule_input};
-
-const MAX_NAME: usize = 200;
-const MAX_PAIRS: usize = 200;
-const MAX_SEPARATOR: usize = 8;
-const MAX_DATE_FORMAT: usize = 64;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -111,7 +107,9 @@ fn field_pair(violations: &mut Violations, at: usize, pair: proto::FieldPair) ->
 
 fn source_field(violations: &mut Violations, path: &str, key: &str) -> Option<SourceField> {
     let field = SourceField::from_key(key);
-    if field.is_none() {
+    if key.chars().count() > MAX_FIELD_KEY {
+        violations.text(path, key, MAX_FIELD_KEY);
+    } else if field.is_none() {
         let message = match key {
             "" => "This field is required: the key of a source field, such as serial_number.".to_owned(),
             _ => format!("There is no source field with the key \"{key}\"; ListSourceFields has them all."),

@@ -5,9 +5,8 @@ use std::time::Duration;
 use pandaport_api::v1 as proto;
 use pandaport_asset_panda::ScopedClient;
 use pandaport_import::{CheckReason, Column, Finding, MappingSpec, RemovalAction, SourceField, WriteRule, check};
-use pandaport_outbound::ErrorKind;
 use pandaport_store::connections::{self, Connection};
-use pandaport_store::mappings::{self, Mapping, MappingState, NewMapping};
+use pandaport_store::mappings::{self, Mapping, MappingFilter, MappingState, NewMapping};
 use pandaport_store::syncs::{self, Mode, NewSync, TriggerKind};
 use pandaport_store::{Conflict, ConnectionId, MappingId, Micros, StoreError};
 use pandaport_upstream::{Clients, Limit, import_columns};
@@ -138,7 +137,8 @@ impl ControlPlane {
             format!("Collection {collection_id} is the target of another mapping already; choose another collection.");
         let mut after = None;
         loop {
-            let rows = mappings::list(&self.store, &caller.tenant, None, after, MAPPINGS_AT_ONCE).await?;
+            let filter = MappingFilter { after, ..MappingFilter::default() };
+            let rows = mappings::list(&self.store, &caller.tenant, &filter, MAPPINGS_AT_ONCE).await?;
             after = rows.last().map(|row| row.mapping_id);
             for row in rows.iter().filter(|row| row.collection_id == collection_id) {
                 let its = connections::get(&self.store, &caller.tenant, row.connection_id).await?;
@@ -185,8 +185,7 @@ impl ControlPlane {
             Ok(Seen::AllDistinct(0)) => "and it holds no value to look at".to_owned(),
             Ok(Seen::AllDistinct(count)) => format!("all {count} present values are distinct"),
             Ok(Seen::SomeDistinct(count)) => format!("the {count} values that were looked at are distinct"),
-            // How this API searches is hardly documented: it may refuse such a look and still serve the import.
-            Err(error) if matches!(error.kind, ErrorKind::Refused | ErrorKind::NotFound | ErrorKind::Unreadable) => {
+            Err(error) if uniqueness::may_be_done_without(&error) => {
                 tracing::warn!(%error, "the identifier's column could not be looked at");
                 "its values could not be looked at".to_owned()
             }
@@ -258,13 +257,13 @@ impl ControlPlane {
         let bare = proto::ListMappingsRequest { page_size: 0, page_token: String::new(), ..request.clone() };
         let page = Page::read(&mut violations, "ListMappings", &bare, request.page_size, &request.page_token);
         let connection_id = violations.optional_id("connection_id", &request.connection_id).map(ConnectionId);
+        let states = violations.filter("states", &request.states, convert::stored_mapping_state);
         violations.check()?;
         if let Some(id) = connection_id {
             connections::get(&self.store, &caller.tenant, id).await?;
         }
-        let after = page.after_id().map(MappingId);
-        let limit = page.rows_to_read();
-        let mut rows = mappings::list(&self.store, &caller.tenant, connection_id, after, limit).await?;
+        let filter = MappingFilter { connection_id, states, after: page.after_id().map(MappingId) };
+        let mut rows = mappings::list(&self.store, &caller.tenant, &filter, page.rows_to_read()).await?;
         let next_page_token = page.cut(&mut rows, |row| row.mapping_id.to_string());
         let mut mappings = Vec::with_capacity(rows.len());
         for row in rows {

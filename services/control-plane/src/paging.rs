@@ -8,10 +8,9 @@ use prost::Message;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
+use crate::limits::{MAX_PAGE_SIZE, MAX_PAGE_TOKEN, PAGE_SIZE};
 use crate::validate::Violations;
 
-const DEFAULT_SIZE: u32 = 100;
-const MAX_SIZE: u32 = 1_000;
 const VERSION: u8 = 1;
 const FILTER_BYTES: usize = 8;
 
@@ -44,8 +43,8 @@ impl Page {
         };
         Page {
             size: match size {
-                0 => DEFAULT_SIZE,
-                size => size.min(MAX_SIZE),
+                0 => PAGE_SIZE,
+                size => size.min(MAX_PAGE_SIZE),
             },
             after,
             filter,
@@ -90,6 +89,9 @@ fn fingerprint(list: &str, filter: &impl Message) -> [u8; FILTER_BYTES] {
 }
 
 fn open(token: &str, filter: [u8; FILTER_BYTES]) -> Option<String> {
+    if token.len() > MAX_PAGE_TOKEN {
+        return None;
+    }
     let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
     let (version, rest) = bytes.split_first()?;
     let (of, last) = rest.split_at_checked(FILTER_BYTES)?;

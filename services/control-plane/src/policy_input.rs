@@ -8,13 +8,9 @@ use pandaport_import::{Brake, DEFAULT_MIN_ABSENCE, Filter, OnFiltered, RemovalAc
 use serde_json::Value;
 
 use crate::convert;
-use crate::validate::{MAX_FOREIGN_ID, Violations};
+use crate::limits::{MAX_BLUEPRINTS, MAX_CONDITION, MAX_FOREIGN_ID, MAX_MARK, MAX_PERCENT, MAX_PLATFORMS, MAX_TAGS};
+use crate::validate::Violations;
 
-const MAX_PLATFORMS: usize = 100;
-const MAX_BLUEPRINTS: usize = 1_000;
-const MAX_TAGS: usize = 1_000;
-const MAX_CONDITION: usize = 200;
-const MAX_PERCENT: u32 = 100;
 const MONTH: Duration = Duration::from_secs(31 * 86_400);
 
 pub(crate) fn filter(violations: &mut Violations, filter: Option<proto::Filter>) -> Filter {
@@ -83,8 +79,18 @@ fn mark(violations: &mut Violations, policy: proto::RemovalPolicy) -> RemovalAct
             "The action MARK needs a value to write, which is not empty, such as \"Removed from Kandji\".",
         );
     }
+    let unmark_value = policy.unmark_value.map(convert::json);
+    for (field, value) in [("mark_value", Some(&value)), ("unmark_value", unmark_value.as_ref())] {
+        let length = value.map_or(0, |value| value.to_string().chars().count());
+        if length > MAX_MARK {
+            violations.malformed(
+                format!("mapping.removal_policy.{field}"),
+                format!("At most {MAX_MARK} characters as JSON are allowed; this has {length}."),
+            );
+        }
+    }
     // To write nothing is to clear the column, which is what an unset value means.
-    let unmark_value = policy.unmark_value.map(convert::json).filter(|value| !is_empty(value));
+    let unmark_value = unmark_value.filter(|value| !is_empty(value));
     RemovalAction::Mark { column_id: policy.mark_column_id, value, unmark_value }
 }
 

@@ -57,3 +57,5 @@ pub(crate) const DEVICE_AMBIGUOUS: &str = "DEVICE_AMBIGUOUS";
 pub(crate) const NOTHING_CHANGED: &str = "NOTHING_CHANGED";
 /// In the audit log: the connection did not pass its test, and was not saved.
 pub(crate) const NOT_SAVED: &str = "NOT_SAVED";
+/// This server is at work on as many calls as it takes.
+pub(crate) const TOO_MANY_CALLS: &str = "TOO_MANY_CALLS";

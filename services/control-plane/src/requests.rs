@@ -7,10 +7,9 @@ use pandaport_store::{Conflict, Micros, Store, StoreError, Tenant, Tx};
 use prost::Message;
 
 use crate::errors::{CallError, Result};
+use crate::limits::MAX_REQUEST_ID;
 use crate::reason;
 use crate::validate::Violations;
-
-const MAX_REQUEST_ID: usize = 64;
 
 /// A call that may be repeated. Without a `request_id` it keeps nothing.
 #[derive(Clone)]

@@ -44,16 +44,19 @@ pub(crate) const RPCS: &[Rpc] = &[
     changes("TestConnection", Role::Operator),
     reads("GetConnection", Role::Viewer),
     reads("ListConnections", Role::Viewer),
+    changes("DeleteConnection", Role::Admin),
     reads("ListAssetPandaModules", Role::Viewer),
     reads("ListSourceFields", Role::Viewer),
     reads("ListCollections", Role::Viewer),
     reads("ListColumns", Role::Viewer),
+    reads("SuggestMapping", Role::Viewer),
     changes("CreateMapping", Role::Admin),
     changes("UpdateMapping", Role::Admin),
     changes("PauseMapping", Role::Operator),
     changes("ResumeMapping", Role::Operator),
     reads("GetMapping", Role::Viewer),
     reads("ListMappings", Role::Viewer),
+    changes("DeleteMapping", Role::Admin),
     // What may be removed at all is the mapping's policy, which an admin has set; that this set of changes is meant is for
     // whoever runs it to say.
     changes("ApproveHeld", Role::Operator),
@@ -65,6 +68,7 @@ pub(crate) const RPCS: &[Rpc] = &[
     reads("ListSyncRecords", Role::Viewer),
     reads("ListDevices", Role::Viewer),
     reads("ExplainDevice", Role::Viewer),
+    reads("GetStatus", Role::Viewer),
     changes("ConfigureAlerts", Role::Admin),
     reads("GetAlerts", Role::Viewer),
     // It sends something out, and records what came of it.

@@ -12,8 +12,8 @@ use crate::audit::Audited;
 use crate::control_plane::{Caller, ControlPlane};
 use crate::errors::{CallError, Result};
 use crate::gate::Admitted;
-use crate::trace;
 use crate::watch::Watched;
+use crate::{load, trace};
 
 /// How long the calls to Kandji and Asset Panda that an RPC makes may take together: each has its own limit, this is above
 /// what any RPC needs.
@@ -65,8 +65,9 @@ macro_rules! rpcs {
                     let begun = Instant::now();
                     let caller = caller(&request)?;
                     let outside = Duration::ZERO $( + $outside)?;
+                    let limit = load::limit(request.metadata());
                     let call = Box::pin(ControlPlane::$name(self, &caller, request.into_inner()));
-                    let result = self.store.in_time(outside, call).await;
+                    let result = self.load.call(limit, self.store.in_time(outside, call)).await;
                     self.answer(stringify!($name), begun, caller.audited, result).await
                 }
             )*
@@ -79,7 +80,7 @@ macro_rules! rpcs {
             ) -> std::result::Result<Response<Self::WatchSyncStream>, Status> {
                 let begun = Instant::now();
                 let call = ControlPlane::watch_sync(self, caller(&request)?, request.into_inner());
-                let result = self.store.in_time(Duration::ZERO, call).await;
+                let result = self.load.call(None, self.store.in_time(Duration::ZERO, call)).await;
                 self.answer("watch_sync", begun, None, result).await
             }
         }
@@ -91,16 +92,19 @@ rpcs! {
     test_connection(TestConnectionRequest) -> TestConnectionResponse, ASKING_OUTSIDE;
     get_connection(GetConnectionRequest) -> GetConnectionResponse;
     list_connections(ListConnectionsRequest) -> ListConnectionsResponse;
+    delete_connection(DeleteConnectionRequest) -> DeleteConnectionResponse;
     list_asset_panda_modules(ListAssetPandaModulesRequest) -> ListAssetPandaModulesResponse, ASKING_OUTSIDE;
     list_source_fields(ListSourceFieldsRequest) -> ListSourceFieldsResponse;
     list_collections(ListCollectionsRequest) -> ListCollectionsResponse, ASKING_OUTSIDE;
     list_columns(ListColumnsRequest) -> ListColumnsResponse, ASKING_OUTSIDE;
+    suggest_mapping(SuggestMappingRequest) -> SuggestMappingResponse, ASKING_OUTSIDE;
     create_mapping(CreateMappingRequest) -> CreateMappingResponse, ASKING_OUTSIDE;
     update_mapping(UpdateMappingRequest) -> UpdateMappingResponse, ASKING_OUTSIDE;
     pause_mapping(PauseMappingRequest) -> PauseMappingResponse;
     resume_mapping(ResumeMappingRequest) -> ResumeMappingResponse, ASKING_OUTSIDE;
     get_mapping(GetMappingRequest) -> GetMappingResponse;
     list_mappings(ListMappingsRequest) -> ListMappingsResponse;
+    delete_mapping(DeleteMappingRequest) -> DeleteMappingResponse;
     approve_held(ApproveHeldRequest) -> ApproveHeldResponse;
     trigger_sync(TriggerSyncRequest) -> TriggerSyncResponse;
     get_sync(GetSyncRequest) -> GetSyncResponse;
@@ -109,6 +113,7 @@ rpcs! {
     list_sync_records(ListSyncRecordsRequest) -> ListSyncRecordsResponse;
     list_devices(ListDevicesRequest) -> ListDevicesResponse;
     explain_device(ExplainDeviceRequest) -> ExplainDeviceResponse, ASKING_OUTSIDE;
+    get_status(GetStatusRequest) -> GetStatusResponse;
     configure_alerts(ConfigureAlertsRequest) -> ConfigureAlertsResponse;
     get_alerts(GetAlertsRequest) -> GetAlertsResponse;
     test_alerts(TestAlertsRequest) -> TestAlertsResponse, ASKING_OUTSIDE;

@@ -5,14 +5,13 @@ use std::time::Duration;
 use pandaport_api::v1 as proto;
 use pandaport_store::{CronError, CronSchedule, Micros, Schedule};
 
+use crate::limits::{MAX_CRON_EXPRESSION, MAX_TIME_ZONE};
 use crate::validate::Violations;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const MONTH: Duration = Duration::from_secs(31 * 86_400);
 /// How often a mapping syncs that names no schedule.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(3_600);
-const MAX_EXPRESSION: usize = 200;
-const MAX_TIME_ZONE: usize = 100;
 
 const EXPRESSION: &str = "mapping.schedule.cron.expression";
 const TIME_ZONE: &str = "mapping.schedule.cron.time_zone";
@@ -36,7 +35,7 @@ pub(crate) fn schedule(violations: &mut Violations, schedule: Option<proto::Sche
 }
 
 fn set_times(violations: &mut Violations, cron: &proto::CronSchedule, now: Micros) -> Option<CronSchedule> {
-    violations.required_text(EXPRESSION, &cron.expression, MAX_EXPRESSION);
+    violations.required_text(EXPRESSION, &cron.expression, MAX_CRON_EXPRESSION);
     violations.text(TIME_ZONE, &cron.time_zone, MAX_TIME_ZONE);
     if violations.names(EXPRESSION) || violations.names(TIME_ZONE) {
         return None;

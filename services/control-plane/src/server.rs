@@ -19,6 +19,14 @@ const HEALTH_EVERY: Duration = Duration::from_secs(1);
 /// A connection that is silent is asked whether it is still there: a client that was lost would hold its streams.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
+/// The largest request that is taken. A mapping with as many pairs and conditions as there may be, in letters of four bytes
+/// each, has less.
+const MAX_REQUEST: usize = 2 * 1024 * 1024;
+/// The largest headers of a request that are taken: a token is the most of them.
+const MAX_HEADERS: u32 = 32 * 1024;
+/// Calls and streams of one connection at once; a client that has more waits.
+const MAX_STREAMS: u32 = 250;
+
 /// Why serving ended, or never began.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -65,8 +73,10 @@ pub async fn serve(
     let server = Server::builder()
         .trace_fn(trace::call_span)
         .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_max_header_list_size(MAX_HEADERS)
+        .max_concurrent_streams(MAX_STREAMS)
         .layer(Gate::new(access, control_plane.clone()))
-        .add_service(ControlPlaneServiceServer::new(control_plane))
+        .add_service(ControlPlaneServiceServer::new(control_plane).max_decoding_message_size(MAX_REQUEST))
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
         .add_service(health)

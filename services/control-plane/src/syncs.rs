@@ -18,7 +18,7 @@ use crate::validate::Violations;
 use crate::{convert, reason};
 
 /// A worker that did not say for this long that it is alive is not counted on.
-const WORKER_SILENCE: Duration = Duration::from_secs(30);
+pub(crate) const WORKER_SILENCE: Duration = Duration::from_secs(30);
 /// A sync that is queued for this long while workers live waits for a free one.
 const ALL_BUSY_AFTER: Duration = Duration::from_secs(5);
 

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use pandaport_asset_panda::{Record, ScopedClient};
 use pandaport_import::identifier_key;
-use pandaport_outbound::SendError;
+use pandaport_outbound::{ErrorKind, SendError};
 use serde_json::Value;
 
 /// Pages that are read at most, and their size: what a call may cost, and take.
@@ -47,6 +47,12 @@ pub(crate) async fn look(scoped: &ScopedClient, collection_id: &str, column_id: 
         }
     }
     Ok(Seen::SomeDistinct(tally.values.len()))
+}
+
+/// Whether a look that failed so may be done without: how this API searches is hardly documented, and it may refuse such a
+/// look and still serve the import.
+pub(crate) fn may_be_done_without(error: &SendError) -> bool {
+    matches!(error.kind, ErrorKind::Refused | ErrorKind::NotFound | ErrorKind::Unreadable)
 }
 
 #[derive(Default)]

@@ -10,13 +10,13 @@ use pandaport_upstream::import_columns;
 
 use crate::catalogue::columns;
 use crate::control_plane::{Caller, ControlPlane};
-use crate::errors::{CallError, Result};
+use crate::errors::Result;
 use crate::mapping_input::{self, MappingInput};
 use crate::mappings::{checked, columns_json, look_at_records, stored_spec};
 use crate::requests::Repeatable;
 use crate::update_mask::Mask;
 use crate::validate::Violations;
-use crate::{convert, policy_input, reason};
+use crate::{convert, etag, policy_input, reason};
 
 /// What a change of the import comes to.
 #[derive(Default)]
@@ -36,6 +36,7 @@ impl ControlPlane {
     ) -> Result<proto::UpdateMappingResponse> {
         let mut violations = Violations::default();
         let id = MappingId(violations.id("mapping_id", &request.mapping_id));
+        etag::read(&mut violations, &request.etag);
         let mask = Mask::read(&mut violations, request.update_mask.as_ref());
         let repeatable = self.repeatable(&mut violations, caller, "UpdateMapping", &request.request_id, &request);
         let Some(given) = request.mapping else {
@@ -57,12 +58,7 @@ impl ControlPlane {
     ) -> Result<proto::UpdateMappingResponse> {
         let now = Micros::now();
         let row = mappings::get(&self.store, &caller.tenant, id).await?;
-        if !etag.is_empty() && etag != row.version.to_string() {
-            return Err(CallError::Moved {
-                reason: reason::ETAG_MISMATCH,
-                message: "The mapping was changed since it was read: read it again, and repeat the change.".to_owned(),
-            });
-        }
+        etag::check("mapping", etag, &row.version.to_string())?;
         let stored = mappings::revision(&self.store, &caller.tenant, id, row.revision).await?;
         let mut violations = Violations::default();
         let changed = mask.apply(convert::mapping(row.clone(), &stored.spec, None)?, given);

@@ -2,6 +2,7 @@
 
 use pandaport_api::v1 as proto;
 
+use crate::limits::{MAX_PATH, MAX_PATHS};
 use crate::validate::Violations;
 
 /// What can be changed: its path, whether it is about what is imported (and not only about name and time), and how it goes
@@ -95,9 +96,17 @@ impl Mask {
             );
         }
         let mut parts = Vec::new();
+        if paths.len() > MAX_PATHS {
+            let message = format!("At most {MAX_PATHS} paths are allowed; these are {}.", paths.len());
+            violations.malformed("update_mask.paths", message);
+            return Self(parts);
+        }
         for (at, path) in paths.iter().enumerate() {
             match PARTS.iter().find(|part| part.0 == path) {
                 Some(part) => parts.push(part),
+                None if path.chars().count() > MAX_PATH => {
+                    violations.text(&format!("update_mask.paths[{at}]"), path, MAX_PATH);
+                }
                 None => violations.malformed(format!("update_mask.paths[{at}]"), refusal(path)),
             }
         }

@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-/// The longest id of another system that is taken: Asset Panda's column ids are the longest seen, at
-/// about 60 characters.
-pub(crate) const MAX_FOREIGN_ID: usize = 200;
+use crate::limits::MAX_FILTER_VALUES;
 
 /// One thing that is wrong with one field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +82,11 @@ impl Violations {
         stored: impl Fn(E) -> Option<S>,
     ) -> Vec<S> {
         let mut read = Vec::new();
+        if numbers.len() > MAX_FILTER_VALUES {
+            let message = format!("At most {MAX_FILTER_VALUES} are allowed; these are {}.", numbers.len());
+            self.malformed(field, message);
+            return read;
+        }
         for (at, number) in numbers.iter().enumerate() {
             match E::try_from(*number).ok().and_then(&stored) {
                 Some(value) => read.push(value),

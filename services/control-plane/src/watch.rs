@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::stream::{self, Stream};
 use pandaport_api::v1 as proto;
 use pandaport_store::syncs;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tonic::Status;
 
@@ -28,6 +29,8 @@ struct Watch {
     /// What was sent last, and when.
     sent: Option<(proto::Sync, Instant)>,
     ended: bool,
+    /// Given back when the stream ends, or its watcher is gone.
+    _place: OwnedSemaphorePermit,
 }
 
 impl ControlPlane {
@@ -35,7 +38,8 @@ impl ControlPlane {
         let sync_id = sync_id(&request.sync_id)?;
         // Asked before the stream begins, so that NOT_FOUND is the answer to the call.
         syncs::get(&self.store, &caller.tenant, sync_id).await?;
-        let watch = Watch { control_plane: self.clone(), caller, sync_id, sent: None, ended: false };
+        let place = self.load.watcher()?;
+        let watch = Watch { control_plane: self.clone(), caller, sync_id, sent: None, ended: false, _place: place };
         Ok(Box::pin(stream::unfold(watch, |mut watch| async move {
             let next = watch.next().await?;
             let next = next.map(|sync| proto::WatchSyncResponse { sync: Some(sync) }).map_err(Status::from);

@@ -7,7 +7,7 @@ use clap_complete::Shell;
 
 use crate::client::{
     AlertsCommand, AuditCommand, CollectionsCommand, ColumnsCommand, Common, ConnectionsCommand, DevicesCommand,
-    FieldsCommand, MappingsCommand, SyncsCommand,
+    FieldsCommand, MappingsCommand, SyncsCommand, status,
 };
 use crate::console::Console;
 use crate::demo::{self, DemoArgs};
@@ -50,6 +50,8 @@ enum Command {
     Alerts(Group<AlertsCommand>),
     /// See who changed what, when and from where
     Audit(Group<AuditCommand>),
+    /// See how the installation does: versions, workers, the queue
+    Status(Common),
     /// See the collections of a connection
     Collections(Group<CollectionsCommand>),
     /// See the columns of a collection
@@ -95,6 +97,7 @@ async fn run(command: Command) -> Result<(), Error> {
         Command::Devices(it) => it.command.run(&it.common, console).await,
         Command::Alerts(it) => it.command.run(&it.common, console).await,
         Command::Audit(it) => it.command.run(&it.common, console).await,
+        Command::Status(common) => status(&common, console).await,
         Command::Collections(it) => it.command.run(&it.common, console).await,
         Command::Columns(it) => it.command.run(&it.common, console).await,
         Command::Fields(it) => it.command.run(&it.common, console).await,

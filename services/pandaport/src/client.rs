@@ -7,6 +7,7 @@ pub(crate) mod by_name;
 pub(crate) mod catalog;
 mod change_mapping;
 mod connections;
+mod delete;
 mod devices;
 mod endpoint;
 mod mappings;
@@ -15,6 +16,8 @@ mod policy;
 pub mod refusal;
 mod schedule;
 mod secret;
+mod status;
+mod suggest;
 mod syncs;
 pub mod watch;
 
@@ -25,6 +28,7 @@ pub use connections::ConnectionsCommand;
 pub use devices::DevicesCommand;
 pub use endpoint::{Client, ClientArgs, connect};
 pub use mappings::MappingsCommand;
+pub use status::status;
 pub use syncs::SyncsCommand;
 
 use clap::Args;

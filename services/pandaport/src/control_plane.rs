@@ -55,7 +55,7 @@ async fn run(args: ControlPlaneArgs) -> Result<(), Error> {
     let mut steps = Steps::told(&mut console);
     // Given back last, when nothing uses the file any more.
     let _lock = base::share(&args.common.database)?;
-    let base = Box::pin(Base::open(NAME, &args.common, &keys, &mut steps)).await?;
+    let base = Box::pin(Base::open(NAME, &args.common, &keys, &shutdown, &mut steps)).await?;
 
     let readiness = Readiness::new(&shutdown);
     base.watch(&readiness);

@@ -4,7 +4,7 @@ use anyhow::anyhow;
 use clap::Args;
 use pandaport_runtime::settings::{DatabaseSettings, ProcessSettings};
 use pandaport_runtime::{DatabaseLock, telemetry};
-use pandaport_store::{Micros, Store, processes, restored};
+use pandaport_store::{Store, processes, restored};
 use secrecy::ExposeSecret as _;
 
 use crate::console::Console;
@@ -72,7 +72,8 @@ pub(crate) async fn bring_up(store: &Store) -> Result<(i64, i64), Error> {
 
 /// Refuses where a process is at work on the database.
 pub(crate) async fn refuse_company(store: &Store) -> Result<(), Error> {
-    let at_work = processes::at_work(store, Micros::now()).await.map_err(anyhow::Error::new)?;
+    let at_work =
+        processes::at_work(store, store.time().await.map_err(anyhow::Error::new)?).await.map_err(anyhow::Error::new)?;
     match at_work.first() {
         Some(process) => Err(anyhow!(
             "{process} is at work on {}: stop it, then run this again. One that was killed, or was at work when a backup was \

@@ -11,6 +11,8 @@ pub mod name;
 mod policy;
 pub mod progress;
 pub mod record;
+pub mod status;
+pub mod suggestion;
 pub mod sync;
 pub mod table;
 pub mod text;

@@ -11,7 +11,7 @@ use pandaport_runtime::settings::{
     CommonSettings, Database, Effective, EncryptionKeys, ListenSettings, WorkerSettings,
 };
 use pandaport_runtime::{AdminServer, DatabaseLock, Readiness, Shutdown, telemetry};
-use pandaport_store::{Claim, Store};
+use pandaport_store::{Claim, Store, processes};
 use pandaport_worker::{Worker, resume_active};
 use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
@@ -26,6 +26,9 @@ use crate::process::steps::Steps;
 use crate::process::stop::Parts;
 use crate::process::{VERSION, keys, settings};
 use crate::show::text::count;
+
+/// What this program is called where others are told of it.
+const NAME: &str = "pandaport up";
 
 /// The flags of `up`.
 #[derive(Debug, Clone, Args)]
@@ -94,6 +97,7 @@ impl Up {
             let place = store.place();
             return Err(anyhow!("another `pandaport up` is on {place}: it must be the only one; stop the other").into());
         };
+        refuse_others(&store).await?;
         let is_new = store.schema_version().await.map_err(anyhow::Error::new)? == 0;
         pandaport_queue::migrate(&store).await.map_err(anyhow::Error::new)?;
         let version = store.schema_version().await.map_err(anyhow::Error::new)?;
@@ -108,7 +112,7 @@ impl Up {
         steps.done("key", &origin)?;
         settings::log(&effective(args, &keys, admin_server.address()));
 
-        let base = Base::new("pandaport up", store, &args.common)?;
+        let base = Base::new(NAME, store, &args.common, shutdown).await?;
         let active = resume_active(&base.store, &base.queue).await.map_err(anyhow::Error::new)?;
         if active > 0 {
             steps.done("syncs", &format!("{} where it was left", count(to_u64(active), "goes on", "go on")))?;
@@ -157,6 +161,26 @@ impl Up {
         }
         self.admin.end();
         ended
+    }
+}
+
+/// On a server, workers and control planes may be at work, whose jobs and slots would be taken away under them. Another
+/// `pandaport up` has ended, as its claim is free.
+async fn refuse_others(store: &Store) -> Result<(), Error> {
+    if store.sqlite_path().is_some() || store.schema_version().await.map_err(anyhow::Error::new)? == 0 {
+        return Ok(());
+    }
+    let now = store.time().await.map_err(anyhow::Error::new)?;
+    let at_work = processes::at_work(store, now).await.map_err(anyhow::Error::new)?;
+    match at_work.iter().find(|process| process.program != NAME) {
+        Some(process) => Err(anyhow!(
+            "{process} is at work on {}, and `pandaport up` must be the only one there: stop it, or run pandaport-worker and \
+             pandaport-control-plane instead. One that was killed counts as at work for {} s",
+            store.place(),
+            processes::SILENCE.as_secs()
+        )
+        .into()),
+        None => Ok(()),
     }
 }
 

@@ -6,9 +6,12 @@ mod alerts;
 mod audit;
 mod catalog;
 mod connection;
+mod deleted;
 mod explain;
 mod held;
 mod mapping;
+mod status;
+mod suggestion;
 mod sync;
 mod well_known;
 
@@ -16,9 +19,12 @@ pub use alerts::{AlertsView, TestedAlertsView};
 pub use audit::AuditEventView;
 pub use catalog::{CollectionView, ColumnView, ModuleView, SourceFieldView};
 pub use connection::{CheckView, ConfiguredView, ConnectionView, TestedView};
+pub use deleted::DeletedView;
 pub use explain::ExplainedView;
 pub use held::HeldView;
 pub use mapping::{MappingView, SavedMappingView, WarningView};
+pub use status::StatusView;
+pub use suggestion::SuggestionView;
 pub use sync::{DeviceView, RecordView, SyncView, TriggeredView};
 
 use serde::Serialize;

@@ -20,8 +20,8 @@ pub(crate) enum Halt {
     Budget { api: Api, after: Duration },
     /// An API is out.
     Outage { api: Api, message: String },
-    /// Nothing is left but creates whose outcome is unclear.
-    Settle { until: pandaport_store::Micros },
+    /// Nothing can be done before what may have been written can be found by a search.
+    Settle { until: pandaport_store::Micros, message: &'static str },
     /// The sync can't go on, and waiting won't help.
     Failed(Failure),
 }

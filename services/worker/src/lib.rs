@@ -25,6 +25,7 @@ pub use clock::{Clock, SystemClock};
 use metrics::Metrics;
 use pandaport_queue::{Queue, QueueError, ServeConfig, Serving, SliceEnd, job_timeout};
 use pandaport_store::engine::Origin;
+use pandaport_store::tenant_slots::Candidate;
 use pandaport_store::{Micros, Store};
 use pandaport_upstream::Upstream;
 pub use schedule::resume_active;
@@ -139,6 +140,8 @@ impl Worker {
                 async move { take(&deps, &tenants, job, context).await }
             }
         };
+        // Before any slice: it must know whether the work went on without a break until now.
+        deps.store.in_time(Duration::ZERO, schedule::beat_now(&deps)).await?;
         let serving = deps.queue.serve(config, shutdown.clone(), handler).await?;
         let alerts = tokio::spawn(alerts::run(deps.clone(), shutdown.clone()));
         let schedule = tokio::spawn(async move {
@@ -188,7 +191,9 @@ async fn take(
             return SliceEnd::Again(STORE_PAUSE);
         }
     };
-    let slot = match tenants.take(&origin.tenant, job.sync_id, deps.now(), deps.clock.monotonic()).await {
+    let urgency = tenants::urgency(origin.trigger_kind.into(), origin.fence);
+    let candidate = Candidate { tenant: origin.tenant.clone(), sync_id: job.sync_id, urgency };
+    let slot = match tenants.take(&candidate, deps.now()).await {
         Ok(slot) => slot,
         Err(NoSlot::Pause(pause)) => return SliceEnd::Again(pause),
         Err(NoSlot::Store(error)) => {

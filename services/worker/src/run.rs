@@ -7,7 +7,7 @@ use std::time::Duration;
 use pandaport_asset_panda::ScopedClient;
 use pandaport_import::{CellSpec, MappingSpec, Mode, Projector};
 use pandaport_store::engine::{CountDeltas, Op, Progress, Slice};
-use pandaport_store::{Micros, Store};
+use pandaport_store::{Micros, Store, deleted};
 use pandaport_upstream::Clients;
 
 use crate::checkpoint::Checkpoint;
@@ -129,8 +129,31 @@ impl Run {
         let now = self.now();
         match self.store.next_look(self.slice.guard, self.slice.row.mapping_id).await? {
             // Never longer than for a create that is sent just now: the clock may have been set back meanwhile.
-            Some(until) if until > now => Err(Halt::Settle { until: until.min(self.last_look_time(now)) }),
+            Some(until) if until > now => Err(Halt::Settle {
+                until: until.min(self.last_look_time(now)),
+                message: "it is unclear whether some records were created; they are looked up before anything is sent again",
+            }),
             _ => Ok(()),
+        }
+    }
+
+    /// Rule 3: the marks of a mapping that was deleted are gone, and a search may not find yet what it has sent last. So where
+    /// it wrote to this collection, nothing is looked up before the time is over after which it would have been certain itself.
+    /// A dry run writes nothing, and a plan is looked at again before it is applied.
+    pub(crate) async fn wait_for_who_was_here_before(&self) -> Result<(), Halt> {
+        if self.slice.guard.dry_run {
+            return Ok(());
+        }
+        let now = self.now();
+        let deleted = deleted::settling_since(&self.store, self.slice.row.mapping_id).await?;
+        match deleted.map(|time| self.last_look_time(time)).filter(|until| *until > now) {
+            // Never longer than for one that is deleted just now: the clock may have been set back meanwhile.
+            Some(until) => Err(Halt::Settle {
+                until: until.min(self.last_look_time(now)),
+                message: "another mapping wrote to this collection until it was deleted just now; records are looked up once \
+                          a search can find what it sent last",
+            }),
+            None => Ok(()),
         }
     }
 

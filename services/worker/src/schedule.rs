@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use pandaport_queue::{Behind, QueueError};
 use pandaport_store::syncs::{Creation, Horizon, JOB_GRACE};
-use pandaport_store::{Micros, mappings, requests, syncs, tenant_slots, workers};
+use pandaport_store::{Micros, continuity, mappings, requests, syncs, tenant_slots, workers};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -20,10 +20,14 @@ const SCHEDULE_EVERY: Duration = Duration::from_secs(1);
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// How often a worker says that it is alive.
 const BEAT_EVERY: Duration = Duration::from_secs(10);
+/// How often some worker looks for next syncs that a clock put off. A little less than each of them looks.
+const UPKEEP_EVERY: Duration = Duration::from_secs(55);
 /// How often old answers to mutating calls are dropped.
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
 /// How long a tick may take, besides one wait for the database: one that hangs must not hold up the next.
 const TICK: Duration = Duration::from_secs(20);
+/// Mappings that are looked at in one transaction for whether a clock put them off.
+const LOOKED_AT: u32 = 500;
 /// Mappings or syncs handled in one tick.
 const AT_ONCE: u32 = 100;
 /// A wall clock that has lost more than this was set back. Less does no harm.
@@ -67,7 +71,9 @@ async fn in_time(deps: &Deps, tick: impl Future<Output = Result<(), QueueError>>
     deps.store.in_time(TICK, tick).await
 }
 
-async fn beat_now(deps: &Deps) -> Result<(), QueueError> {
+/// This worker is alive, and so the work goes on. Said before its first slice, too.
+pub(crate) async fn beat_now(deps: &Deps) -> Result<(), QueueError> {
+    continuity::beat(&deps.store).await?;
     Ok(workers::beat(&deps.store, &deps.worker_id, deps.now()).await?)
 }
 
@@ -100,19 +106,34 @@ async fn start_due(deps: &Deps) -> Result<(), QueueError> {
 
 /// Once in a while, what something else put out of order: a clock, or a job that was lost.
 pub(crate) async fn put_right(deps: &Deps, wall_clock: &mut WallClock) -> Result<(), QueueError> {
-    let horizon = if wall_clock.went_back(&*deps.clock) {
+    let went_back = wall_clock.went_back(&*deps.clock);
+    let horizon = if went_back {
         tracing::warn!("the clock was set back: every sync that waits for a time is looked at again");
         at_work(deps)
     } else {
         horizon(deps)
     };
-    let mut tx = deps.store.begin_write().await?;
-    let moved = mappings::bring_forward(&mut tx, deps.now()).await?;
-    tx.commit().await?;
+    find_lost(deps, horizon).await?;
+    // That walks over all mappings: one worker does it for all of them.
+    if went_back || continuity::claim_upkeep(&deps.store, UPKEEP_EVERY).await? {
+        bring_forward(deps).await?;
+    }
+    Ok(())
+}
+
+async fn bring_forward(deps: &Deps) -> Result<(), QueueError> {
+    let (mut moved, mut place) = (0, Some(mappings::FIRST));
+    while let Some(after) = place {
+        let mut tx = deps.store.begin_write().await?;
+        let brought = mappings::bring_forward(&mut tx, after, LOOKED_AT, deps.now()).await?;
+        tx.commit().await?;
+        moved += brought.moved;
+        place = brought.goes_on_after;
+    }
     if moved > 0 {
         tracing::warn!(mappings = moved, "the clock went back: scheduled syncs that this put off are brought forward");
     }
-    find_lost(deps, horizon).await
+    Ok(())
 }
 
 async fn find_lost(deps: &Deps, horizon: Horizon) -> Result<(), QueueError> {
@@ -121,8 +142,9 @@ async fn find_lost(deps: &Deps, horizon: Horizon) -> Result<(), QueueError> {
         let mut tx = deps.store.begin_write().await?;
         let lost = syncs::lost_syncs(&mut tx, now, horizon, AT_ONCE).await?;
         for sync in &lost {
-            tracing::warn!(sync_id = %sync.sync_id, "no job is behind this sync any more: it gets a fresh one");
-            deps.queue.enqueue_again(&mut tx, &Behind::from(sync)).await?;
+            if deps.queue.enqueue_again(&mut tx, &Behind::from(sync), horizon.other).await? {
+                tracing::warn!(sync_id = %sync.sync_id, "no job is behind this sync any more: it gets a fresh one");
+            }
         }
         tx.commit().await?;
         if lost.len() < AT_ONCE as usize {

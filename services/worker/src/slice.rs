@@ -85,6 +85,7 @@ async fn phases(run: &mut Run) -> Result<(), Halt> {
         return Err(Halt::Cancelled);
     }
     if run.slice.row.phase == "SCHEMA" {
+        run.wait_for_who_was_here_before().await?;
         schema::run(run).await?;
     }
     if run.slice.row.phase == "READ" {
@@ -206,14 +207,7 @@ async fn put_down(deps: &Deps, run: &mut Run, halt: Halt) -> SliceEnd {
             until: now.plus(after),
             outage: None,
         },
-        Halt::Settle { until } => Wait {
-            reason: "SETTLE",
-            message:
-                "it is unclear whether some records were created; they are looked up before anything is sent again"
-                    .into(),
-            until,
-            outage: None,
-        },
+        Halt::Settle { until, message } => Wait { reason: "SETTLE", message: message.to_owned(), until, outage: None },
         Halt::Outage { api, message } => {
             let row = &run.slice.row;
             let (since, pauses) = match (run.has_answered(), row.outage_since) {

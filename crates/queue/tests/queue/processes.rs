@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use pandaport_queue::{Queue, ServeConfig, SliceEnd, SyncJob};
-use pandaport_store::Store;
-use pandaport_test_database::TestDatabase;
+use pandaport_store::{Pool, Store};
+use pandaport_test_database::{TestDatabase, run, scalar};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +23,39 @@ async fn processes_that_migrate_at_once_find_one_schema() {
         assert!(child.wait().unwrap().success());
     }
     pandaport_queue::check_schema(&database.open().await).await.unwrap();
+}
+
+/// While a migration waits for a table, everybody else waits behind it. It gives way, and others go on, however long it takes
+/// until it has its turn.
+#[tokio::test]
+async fn a_migration_gives_way_to_those_at_work() {
+    let database = TestDatabase::new().await;
+    let store = database.open().await;
+    let Pool::Postgres(pool) = store.pool() else { return };
+    // As the schema was before the last migration.
+    for sql in [
+        "ALTER TABLE syncs DROP COLUMN stretch, DROP COLUMN leftovers",
+        "DROP TABLE continuity",
+        "DROP TABLE slot_waits",
+        "DELETE FROM _sqlx_migrations WHERE version >= 10",
+    ] {
+        run(&store, sql).await;
+    }
+    let mut long = pool.begin().await.unwrap();
+    sqlx::query("SELECT COUNT(*) FROM syncs").execute(&mut *long).await.unwrap();
+    let migrating = tokio::spawn({
+        let store = store.clone();
+        async move { pandaport_queue::migrate(&store).await }
+    });
+    let waits = "SELECT COUNT(*) FROM pg_locks WHERE NOT granted AND relation = 'syncs'::regclass";
+    eventually(async || scalar::<i64>(&store, waits).await > 0).await;
+    let begin = Instant::now();
+    run(&store, "UPDATE syncs SET phase = phase").await;
+    assert!(begin.elapsed() < Duration::from_secs(6), "{:?}", begin.elapsed());
+    assert!(!migrating.is_finished());
+    long.commit().await.unwrap();
+    migrating.await.unwrap().unwrap();
+    pandaport_queue::check_schema(&store).await.unwrap();
 }
 
 /// The program is killed in the middle of a slice; the next one is alone on the file, as `up` is.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use pandaport_queue::{Behind, JobContext, ServeConfig, SliceEnd, SyncJob, Urgency};
-use pandaport_store::Micros;
+use pandaport_store::{Micros, Tx};
 use pandaport_test_database::{is_postgres, run, scalar};
 use tokio::sync::mpsc;
 
@@ -306,7 +306,8 @@ async fn rule_7_a_fresh_job_is_there_at_once_though_the_one_before_waits_for_its
     assert_eq!(waiting().await, 0);
     let mut tx = site.store.begin_write().await.unwrap();
     let past = Micros::now().minus(Duration::from_millis(1));
-    site.queue.enqueue_again(&mut tx, &Behind { not_before: Some(past), ..behind(sync) }).await.unwrap();
+    let afresh = Behind { not_before: Some(past), ..behind(sync) };
+    assert!(site.queue.enqueue_again(&mut tx, &afresh, Duration::from_secs(600)).await.unwrap());
     tx.commit().await.unwrap();
     assert_eq!(waiting().await, 1, "no leader has to look at it first");
 }
@@ -314,14 +315,19 @@ async fn rule_7_a_fresh_job_is_there_at_once_though_the_one_before_waits_for_its
 #[tokio::test]
 async fn a_cancelled_job_is_not_served_and_a_waiting_one_is_not_doubled() {
     let site = site().await;
-    let (cancelled, doubled, later) = (sync_id(), sync_id(), sync_id());
+    let (cancelled, doubled, in_line, later) = (sync_id(), sync_id(), sync_id(), sync_id());
     let mut tx = site.store.begin_write().await.unwrap();
     site.queue.enqueue(&mut tx, &behind(cancelled)).await.unwrap();
     site.queue.enqueue(&mut tx, &behind(doubled)).await.unwrap();
-    site.queue.enqueue_again(&mut tx, &behind(doubled)).await.unwrap();
+    let again =
+        async |tx: &mut Tx, sync| site.queue.enqueue_again(tx, &behind(sync), Duration::from_secs(600)).await.unwrap();
+    assert!(!again(&mut tx, doubled).await, "its job only waits for a place");
+    let soon = Micros::now().plus(Duration::from_secs(500));
+    site.queue.enqueue(&mut tx, &Behind { not_before: Some(soon), ..behind(in_line) }).await.unwrap();
+    assert!(!again(&mut tx, in_line).await, "its job is offered again soon");
     let in_an_hour = Micros::now().plus(Duration::from_secs(3600));
     site.queue.enqueue(&mut tx, &Behind { not_before: Some(in_an_hour), ..behind(later) }).await.unwrap();
-    site.queue.enqueue_again(&mut tx, &behind(later)).await.unwrap();
+    assert!(again(&mut tx, later).await, "a clock put it off");
     site.queue.cancel(&mut tx, cancelled).await.unwrap();
     tx.commit().await.unwrap();
     let depth = site.queue.depth(Micros::now()).await.unwrap();

@@ -1,6 +1,8 @@
 //! A slice: taking a sync under a new fence, keeping its progress, and putting it down again.
 
+use super::leftovers;
 use crate::dialect::{on_read, on_tx};
+use crate::syncs::TriggerKind;
 use crate::{ConnectionId, MappingId, Micros, Result, Store, StoreError, SyncId, Tenant, Tx, health};
 
 /// What every write of a slice must carry: it holds only while the sync's fence is this one.
@@ -81,6 +83,8 @@ pub struct Origin {
     pub tenant: Tenant,
     /// The mapping that is run.
     pub mapping_id: MappingId,
+    /// What asked for it.
+    pub trigger_kind: TriggerKind,
     /// How often it was taken.
     pub fence: i64,
 }
@@ -154,20 +158,24 @@ impl Store {
     /// Takes the sync under a new fence, or answers `None` if it is final or gone.
     ///
     /// What an earlier slice left between sending and confirming is put in order: sent creates wait for a look-up,
-    /// sent updates go again. And what is to be created after a look-up of long ago is looked up anew: a sync that was to go
-    /// on long since may be from a backup, and its records may have been made meanwhile.
+    /// sent updates go again. And where the work did not go on without a break since the sync's last slice, what is to be
+    /// created is looked up anew: the database may be a backup, and the records may have been made meanwhile
+    /// ([`crate::continuity`]).
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn begin_slice(&self, sync_id: SyncId, now: Micros, next_slice_time: Micros) -> Result<Option<Slice>> {
         let mut tx = self.begin_write().await?;
-        let sql = tx.sql("SELECT next_slice_time < $2 FROM syncs WHERE sync_id = $1 FOR NO KEY UPDATE");
-        let is_late: Option<bool> = on_tx!(&mut tx, conn => {
-            sqlx::query_scalar(sql).bind(sync_id).bind(now).fetch_optional(conn).await
-        })?;
+        let sql = tx.sql(
+            "SELECT fence > 0 AND (stretch IS NULL OR stretch <> (SELECT stretch FROM continuity)) \
+             FROM syncs WHERE sync_id = $1 FOR NO KEY UPDATE",
+        );
+        let after_a_break: Option<bool> =
+            on_tx!(&mut tx, conn => sqlx::query_scalar(sql).bind(sync_id).fetch_optional(conn).await)?;
         let fence: Option<(i64,)> = on_tx!(&mut tx, conn => sqlx::query_as(
             "UPDATE syncs SET fence = fence + 1, state = 'RUNNING', wait_reason = NULL, wait_message = NULL, wait_until = NULL,
-                    start_time = COALESCE(start_time, $2), next_slice_time = $3
+                    start_time = COALESCE(start_time, $2), next_slice_time = $3,
+                    stretch = (SELECT stretch FROM continuity)
              WHERE sync_id = $1 AND state IN ('QUEUED', 'RUNNING', 'WAITING')
              RETURNING fence",
         ).bind(sync_id).bind(now).bind(next_slice_time).fetch_optional(conn).await)?;
@@ -178,7 +186,7 @@ impl Store {
             on_tx!(&mut tx, conn => sqlx::query("UPDATE sync_records SET step = $3 WHERE sync_id = $1 AND step = $2")
                 .bind(sync_id).bind(from).bind(to).execute(conn).await.map(|_| ()))?;
         }
-        if is_late == Some(true) {
+        if after_a_break == Some(true) {
             on_tx!(&mut tx, conn => sqlx::query(
                 "UPDATE sync_records SET step = 0, found = NULL
                  WHERE sync_id = $1 AND step IN (1, 2, 6) AND identifier IS NOT NULL AND (step <> 1 OR found IS NOT NULL)")
@@ -204,7 +212,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn sync_origin(&self, sync_id: SyncId) -> Result<Option<Origin>> {
-        Ok(on_read!(self, pool => sqlx::query_as("SELECT tenant, mapping_id, fence FROM syncs WHERE sync_id = $1")
+        Ok(on_read!(self, pool => sqlx::query_as(
+            "SELECT tenant, mapping_id, trigger_kind, fence FROM syncs WHERE sync_id = $1")
             .bind(sync_id).fetch_optional(pool).await)?)
     }
 
@@ -287,7 +296,7 @@ impl Store {
                 "SELECT mapping_id FROM syncs WHERE sync_id = $1").bind(guard.sync_id).fetch_one(conn).await)?;
             crate::held::replace(&mut tx, mapping, guard.sync_id, ending.read_complete, now).await?;
         }
-        drop_leftovers(&mut tx, guard.sync_id).await?;
+        leftovers::end(&mut tx, guard.sync_id).await?;
         if !guard.dry_run {
             on_tx!(&mut tx, conn => sqlx::query(TELL_MAPPING)
                 .bind(guard.sync_id).bind(now).bind(ending.complete).bind(ending.broken.as_deref()).bind(ending.read_complete)
@@ -377,27 +386,6 @@ pub(super) async fn fenced(tx: &mut Tx, guard: Guard, progress: &Progress) -> Re
         Some((cancel,)) => Ok(cancel.is_some()),
         None => Err(StoreError::FenceLost),
     }
-}
-
-/// What a sync kept on its way is of no use once it has ended.
-pub(crate) async fn drop_leftovers(tx: &mut Tx, sync_id: SyncId) -> Result<()> {
-    for drop in [
-        "UPDATE sync_records SET wanted = NULL, found = NULL, plan = NULL WHERE sync_id = $1 AND step <> 9",
-        // What a rehearsal says that it would do was not done.
-        "UPDATE sync_records SET outcome = 'PLANNED'
-         WHERE sync_id = $1 AND outcome IN ('CREATED', 'ADOPTED', 'UPDATED', 'REMOVED')
-           AND EXISTS (SELECT 1 FROM syncs WHERE sync_id = $1 AND rehearsing)",
-        "DELETE FROM kept_records WHERE sync_id = $1",
-        "UPDATE syncs SET rehearsing = FALSE WHERE sync_id = $1 AND rehearsing",
-        "DELETE FROM dry_run_seen WHERE sync_id = $1",
-        "DELETE FROM dry_run_moves WHERE sync_id = $1",
-        "DELETE FROM sync_users WHERE sync_id = $1",
-        "DELETE FROM brake_items WHERE sync_id = $1",
-        "DELETE FROM approved_changes WHERE sync_id = $1",
-    ] {
-        on_tx!(&mut *tx, conn => sqlx::query(drop).bind(sync_id).execute(conn).await.map(|_| ()))?;
-    }
-    Ok(())
 }
 
 fn signed(count: u64) -> i64 {

@@ -82,20 +82,40 @@ struct NextSync {
 /// How far the clocks of two processes may differ: what one of them has just done is not put off.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(60);
 
+/// Comes before every mapping.
+pub const FIRST: MappingId = MappingId(uuid::Uuid::nil());
+
+/// What a transaction of [`bring_forward`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Brought {
+    /// Next syncs that were brought forward.
+    pub moved: u64,
+    /// There may be more after this mapping.
+    pub goes_on_after: Option<MappingId>,
+}
+
 /// Brings forward what a clock that was ahead, and went back, has put off: no next sync is later than its schedule says a
-/// minute from now, and no next full one than its time. Answers how many syncs were.
+/// minute from now, and no next full one than its time. Looks at most at `limit` mappings that come `after` another; begin with
+/// [`FIRST`].
 ///
 /// # Errors
 /// [`crate::StoreError::Unavailable`].
-pub async fn bring_forward(tx: &mut Tx, now: Micros) -> Result<u64> {
-    on_tx!(&mut *tx, conn => sqlx::query(
-        "UPDATE mappings SET next_full_time = $1 + full_sync_every_ms * 1000 \
-         WHERE next_full_time > $2 + full_sync_every_ms * 1000")
-        .bind(now).bind(now.plus(CLOCKS_DIFFER)).execute(&mut *conn).await.map(|_| ()))?;
+pub async fn bring_forward(tx: &mut Tx, after: MappingId, limit: u32, now: Micros) -> Result<Brought> {
+    if after == FIRST {
+        on_tx!(&mut *tx, conn => sqlx::query(
+            "UPDATE mappings SET next_full_time = $1 + full_sync_every_ms * 1000 \
+             WHERE next_full_time > $2 + full_sync_every_ms * 1000")
+            .bind(now).bind(now.plus(CLOCKS_DIFFER)).execute(&mut *conn).await.map(|_| ()))?;
+    }
+    // An interval's next sync is never further off than the interval, so of those the database finds the few. What an
+    // expression says is worked out here.
     let waiting = on_tx!(&mut *tx, conn => sqlx::query_as::<_, NextSync>(
         "SELECT mapping_id, interval_ms, cron_expression, cron_time_zone, next_sync_time FROM mappings \
-         WHERE next_sync_time > $1 AND state <> 'PAUSED'")
-        .bind(now).fetch_all(&mut *conn).await)?;
+         WHERE next_sync_time > $1 AND state <> 'PAUSED' \
+           AND (cron_expression IS NOT NULL OR next_sync_time > $2 + interval_ms * 1000) \
+           AND mapping_id > $3 ORDER BY mapping_id LIMIT $4")
+        .bind(now).bind(now.plus(CLOCKS_DIFFER)).bind(after).bind(i64::from(limit)).fetch_all(&mut *conn).await)?;
+    let goes_on_after = waiting.last().map(|it| it.mapping_id).filter(|_| waiting.len() >= limit as usize);
     let mut moved = 0;
     for it in waiting {
         // One that can't be read is told of when it is due, and must not hold up the others.
@@ -107,5 +127,5 @@ pub async fn bring_forward(tx: &mut Tx, now: Micros) -> Result<u64> {
             moved += u64::from(move_next(tx, it.mapping_id, it.next_sync_time, Some(next)).await?);
         }
     }
-    Ok(moved)
+    Ok(Brought { moved, goes_on_after })
 }

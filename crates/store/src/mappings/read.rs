@@ -1,7 +1,7 @@
 //! Reading mappings, and what of their records is told.
 
-use super::{Mapping, Revision};
-use crate::dialect::{on_read, on_tx};
+use super::{Mapping, MappingState, Revision};
+use crate::dialect::{id_list, on_read, on_tx};
 use crate::{ConnectionId, MappingId, Result, Store, StoreError, Tenant, Tx};
 
 /// One mapping.
@@ -30,26 +30,57 @@ pub async fn get_in(tx: &mut Tx, tenant: &Tenant, id: MappingId) -> Result<Mappi
     .ok_or_else(|| StoreError::not_found("mapping", id))
 }
 
-/// A tenant's mappings (of one connection, if given) in the order of their ids, those behind `after`.
+/// Which mappings [`list`] returns.
+#[derive(Clone, Debug, Default)]
+pub struct MappingFilter {
+    /// Only of this connection.
+    pub connection_id: Option<ConnectionId>,
+    /// Only in one of these states; empty: in any.
+    pub states: Vec<MappingState>,
+    /// Only those behind this one: where the page before ended.
+    pub after: Option<MappingId>,
+}
+
+/// A tenant's mappings that fit `filter`, in the order of their ids.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`].
-pub async fn list(
-    store: &Store,
-    tenant: &Tenant,
-    connection_id: Option<ConnectionId>,
-    after: Option<MappingId>,
-    limit: u32,
-) -> Result<Vec<Mapping>> {
-    Ok(on_read!(store, pool => sqlx::query_as::<_, Mapping>(concat!(
-        "SELECT ", columns!(), " FROM mappings WHERE tenant = $1 AND mapping_id > $2 AND connection_id = COALESCE($3, connection_id) \
-         ORDER BY mapping_id LIMIT $4"))
+pub async fn list(store: &Store, tenant: &Tenant, filter: &MappingFilter, limit: u32) -> Result<Vec<Mapping>> {
+    let states = if filter.states.is_empty() { MappingState::ALL } else { &filter.states };
+    let states: Vec<&str> = states.iter().map(|state| state.as_str()).collect();
+    let sql = store.sql(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM mappings WHERE tenant = $1 AND mapping_id > $2 AND connection_id = COALESCE($3, connection_id) \
+         AND state IN IDS($5) ORDER BY mapping_id LIMIT $4"
+    ));
+    Ok(on_read!(store, pool => sqlx::query_as::<_, Mapping>(sql)
         .bind(tenant)
-        .bind(after.map_or(uuid::Uuid::nil(), |id| id.0))
-        .bind(connection_id)
+        .bind(filter.after.map_or(uuid::Uuid::nil(), |id| id.0))
+        .bind(filter.connection_id)
         .bind(i64::from(limit))
+        .bind(id_list(&states))
         .fetch_all(pool)
         .await)?)
+}
+
+/// How many mappings a tenant has.
+///
+/// # Errors
+/// [`StoreError::Unavailable`].
+pub async fn count(store: &Store, tenant: &Tenant) -> Result<i64> {
+    Ok(on_read!(store, pool => sqlx::query_scalar("SELECT COUNT(*) FROM mappings WHERE tenant = $1")
+        .bind(tenant).fetch_one(pool).await)?)
+}
+
+/// The ids of a connection's mappings, oldest first.
+///
+/// # Errors
+/// [`StoreError::Unavailable`].
+pub async fn ids_in(tx: &mut Tx, tenant: &Tenant, connection_id: ConnectionId) -> Result<Vec<MappingId>> {
+    Ok(on_tx!(tx, conn => sqlx::query_scalar(
+        "SELECT mapping_id FROM mappings WHERE tenant = $1 AND connection_id = $2 ORDER BY mapping_id")
+        .bind(tenant).bind(connection_id).fetch_all(&mut *conn).await)?)
 }
 
 /// What a mapping said at a revision, and the columns that it was held against then.

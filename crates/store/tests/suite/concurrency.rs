@@ -190,7 +190,7 @@ async fn a_connection_that_gets_a_mapping_at_this_moment_is_not_deleted() {
     let (store, tenant) = (site.database.open().await, site.tenant.clone());
     let deleting = process(store, async move |store| {
         let mut tx = store.begin_write().await.unwrap();
-        connections::delete(&mut tx, &tenant, id).await
+        connections::delete(&mut tx, &tenant, id, START).await
     });
     somebody_waits(&site).await;
     tx.commit().await.unwrap();
@@ -283,7 +283,7 @@ async fn processes_sweep_prune_and_beat_at_once_and_none_fails() {
             for round in 0..10 {
                 workers::beat(store, &format!("worker {n}"), after(round)).await?;
                 let mut tx = store.begin_write().await?;
-                mappings::bring_forward(&mut tx, START).await?;
+                mappings::bring_forward(&mut tx, mappings::FIRST, 100, START).await?;
                 tx.commit().await?;
                 let mut tx = store.begin_write().await?;
                 let lost = syncs::lost_syncs(&mut tx, after(1_000), horizon, 5).await?;

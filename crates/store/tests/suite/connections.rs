@@ -21,7 +21,7 @@ async fn secrets_are_opened_only_by_their_tenant_and_stand_nowhere_in_the_databa
     let refused = connections::open_secrets(&site.store, &other, connection.connection_id).await.unwrap_err();
     assert!(matches!(refused, StoreError::NotFound { .. }));
     assert!(connections::get(&site.store, &other, connection.connection_id).await.is_err());
-    assert!(connections::list(&site.store, &other, None, 10).await.unwrap().is_empty());
+    assert!(connections::list(&site.store, &other, &[], None, 10).await.unwrap().is_empty());
 
     assert!(site.database.contains("Acme").await, "what is stored is not found");
     for secret in ["kandji-token-0123456789", "asset-panda-key-id", "asset-panda-key-secret"] {
@@ -72,7 +72,7 @@ async fn a_connection_with_mappings_keeps_its_customer_account_and_module() {
     let secrets = NewSecrets { kandji_token: None, asset_panda: Some(key) };
     let updated = connections::update(&mut tx, keyring, &site.tenant, &connection, &secrets, after(5)).await.unwrap();
     assert_eq!(updated.asset_panda_key_hint, "");
-    let refused = connections::delete(&mut tx, &site.tenant, connection.connection_id).await;
+    let refused = connections::delete(&mut tx, &site.tenant, connection.connection_id, START).await;
     assert!(matches!(refused, Err(StoreError::Conflict { what: Conflict::ConnectionInUse, .. })), "{refused:?}");
 }
 
@@ -118,11 +118,11 @@ async fn a_list_comes_in_pages() {
         ids.push(new.connection_id);
         connections::insert(&mut tx, site.store.keyring().unwrap(), &site.tenant, &new, START).await.unwrap();
     }
-    connections::delete(&mut tx, &site.tenant, ids.remove(2)).await.unwrap();
+    connections::delete(&mut tx, &site.tenant, ids.remove(2), START).await.unwrap();
     tx.commit().await.unwrap();
     let mut read = Vec::new();
     loop {
-        let page = connections::list(&site.store, &site.tenant, read.last().copied(), 3).await.unwrap();
+        let page = connections::list(&site.store, &site.tenant, &[], read.last().copied(), 3).await.unwrap();
         if page.is_empty() {
             break;
         }

@@ -8,6 +8,8 @@ mod brake;
 mod budgets;
 mod concurrency;
 mod connections;
+mod continuity;
+mod deleted;
 mod full_disk;
 mod health;
 mod history;

@@ -116,7 +116,7 @@ async fn a_dropped_transaction_leaves_nothing_behind_and_the_writer_free() {
     pandaport_store::connections::insert(&mut tx, keyring, &site.tenant, &new, crate::START).await.unwrap();
     drop(tx);
     site.store.begin_write().await.unwrap().rollback().await.unwrap();
-    let listed = pandaport_store::connections::list(&site.store, &site.tenant, None, 10).await.unwrap();
+    let listed = pandaport_store::connections::list(&site.store, &site.tenant, &[], None, 10).await.unwrap();
     assert!(listed.is_empty());
 }
 

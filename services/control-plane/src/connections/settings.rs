@@ -10,12 +10,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{Given, GivenKey};
 use crate::errors::Result;
+use crate::limits::{MAX_FOREIGN_ID, MAX_NAME, MAX_SECRET, MAX_URL};
 use crate::reason;
-use crate::validate::{MAX_FOREIGN_ID, Violations};
-
-const MAX_NAME: usize = 200;
-const MAX_URL: usize = 2_000;
-const MAX_SECRET: usize = 4_000;
+use crate::validate::Violations;
 
 /// What the call entered; `None` and empty mean: as it is stored.
 pub(super) struct Entered {
@@ -85,6 +82,9 @@ impl Entered {
             violations.header_text(field, secret.as_deref().unwrap_or_default());
         }
 
+        // One that is too long is not repeated in a message.
+        let kandji_url = kandji_url.filter(|_| !violations.names("kandji.base_url"));
+        let asset_panda_url = asset_panda_url.filter(|_| !violations.names("asset_panda.base_url"));
         let kandji = kandji_url.and_then(|url| match KandjiHost::parse(&url, allowed) {
             Ok(host) => Some((url, host)),
             Err(error) => {

@@ -36,3 +36,8 @@ fn connection_state(state: ConnectionState) -> proto::ConnectionState {
         ConnectionState::Failing => proto::ConnectionState::Failing,
     }
 }
+
+/// The stored state that a filter names; `None`: UNSPECIFIED, which no connection has.
+pub(crate) fn stored_connection_state(state: proto::ConnectionState) -> Option<ConnectionState> {
+    ConnectionState::ALL.iter().copied().find(|it| connection_state(*it) == state)
+}

@@ -34,12 +34,7 @@ pub(crate) fn mapping(row: Mapping, spec: &str, last_sync: Option<proto::Sync>) 
         passenger_max_age: Some(duration(spec.passenger_max_age)),
         schedule: Some(proto::Schedule { kind: Some(kind) }),
         full_sync_every: Some(duration(row.full_sync_every())),
-        state: match row.state {
-            MappingState::Active => proto::MappingState::Active,
-            MappingState::Paused => proto::MappingState::Paused,
-            MappingState::Broken => proto::MappingState::Broken,
-        }
-        .into(),
+        state: mapping_state(row.state).into(),
         display_name: row.display_name,
         collection_id: row.collection_id,
         state_reason: row.state_reason,
@@ -69,6 +64,19 @@ pub(crate) fn mapping(row: Mapping, spec: &str, last_sync: Option<proto::Sync>) 
         held: None,
         notes: notes.into_iter().map(note).collect(),
     })
+}
+
+fn mapping_state(state: MappingState) -> proto::MappingState {
+    match state {
+        MappingState::Active => proto::MappingState::Active,
+        MappingState::Paused => proto::MappingState::Paused,
+        MappingState::Broken => proto::MappingState::Broken,
+    }
+}
+
+/// The stored state that a filter names; `None`: UNSPECIFIED, which no mapping has.
+pub(crate) fn stored_mapping_state(state: proto::MappingState) -> Option<MappingState> {
+    MappingState::ALL.iter().copied().find(|it| mapping_state(*it) == state)
 }
 
 fn note(finding: Finding) -> proto::Warning {

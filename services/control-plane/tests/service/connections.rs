@@ -205,7 +205,7 @@ async fn connections_come_in_pages_and_a_token_of_another_list_is_refused() {
     let mut page_token = String::new();
     let mut pages = 0;
     loop {
-        let request = proto::ListConnectionsRequest { page_size: 2, page_token };
+        let request = proto::ListConnectionsRequest { page_size: 2, page_token, ..Default::default() };
         let page = house.client.list_connections(request).await.unwrap().into_inner();
         seen.extend(page.connections.into_iter().map(|it| it.connection_id));
         pages += 1;

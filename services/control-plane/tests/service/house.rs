@@ -6,7 +6,7 @@ use std::time::Duration;
 use pandaport_access::{Access, ServerTls};
 use pandaport_api::v1 as proto;
 use pandaport_api::v1::control_plane_service_client::ControlPlaneServiceClient;
-use pandaport_control_plane::{ControlPlane, Listening, Parts, ServeError, serve};
+use pandaport_control_plane::{CallLimits, ControlPlane, Listening, Parts, ServeError, serve};
 use pandaport_outbound::{AllowedHosts, HttpSettings, Outbound};
 use pandaport_queue::Queue;
 use pandaport_runtime::{Readiness, Shutdown};
@@ -47,6 +47,12 @@ pub(crate) struct Door {
     pub(crate) token: Option<String>,
 }
 
+impl Door {
+    fn open() -> Self {
+        Self { access: Access::open(), tls: None, client_tls: None, token: None }
+    }
+}
+
 /// Shows a token with each call.
 #[derive(Clone)]
 pub(crate) struct Shows(Option<MetadataValue<Ascii>>);
@@ -77,16 +83,26 @@ impl House {
     }
 
     pub(crate) async fn with_budgets(config: SandboxConfig, more_hosts: &str, budgets: BudgetSettings) -> Self {
-        let open = Door { access: Access::open(), tls: None, client_tls: None, token: None };
-        Self::build(config, more_hosts, budgets, open).await
+        Self::build(config, more_hosts, budgets, Door::open(), CallLimits::default()).await
+    }
+
+    /// One that takes on no more than this at once.
+    pub(crate) async fn limited(limits: CallLimits) -> Self {
+        Self::build(SandboxConfig::default(), "", BudgetSettings::off(), Door::open(), limits).await
     }
 
     /// One that asks callers who they are.
     pub(crate) async fn behind(door: Door) -> Self {
-        Self::build(SandboxConfig::default(), "", BudgetSettings::off(), door).await
+        Self::build(SandboxConfig::default(), "", BudgetSettings::off(), door, CallLimits::default()).await
     }
 
-    async fn build(config: SandboxConfig, more_hosts: &str, budgets: BudgetSettings, door: Door) -> Self {
+    async fn build(
+        config: SandboxConfig,
+        more_hosts: &str,
+        budgets: BudgetSettings,
+        door: Door,
+        limits: CallLimits,
+    ) -> Self {
         let faults = config.faults.clone().without_rate_limits();
         let sandbox = Sandbox::start(SandboxConfig { faults, ..config }).await.unwrap();
         let database = TestDatabase::new().await;
@@ -107,8 +123,8 @@ impl House {
         let grace = Duration::from_secs(5);
         let Door { access, tls, client_tls, token } = door;
         let listening = Listening { listener, tls, access };
-        let served =
-            tokio::spawn(serve(ControlPlane::new(parts), listening, readiness.clone(), shutdown.clone(), grace));
+        let control_plane = ControlPlane::new(parts).with_limits(limits);
+        let served = tokio::spawn(serve(control_plane, listening, readiness.clone(), shutdown.clone(), grace));
         let channel = connect(address, client_tls).await.unwrap();
         let shows = token.map_or(Shows(None), |token| Shows::token(&token));
         let client = ControlPlaneServiceClient::with_interceptor(channel.clone(), shows);
@@ -189,6 +205,12 @@ impl House {
             mapping: Some(mapping),
             ..Default::default()
         }
+    }
+
+    /// Whether no connection's row has a sealed secret in it.
+    pub(crate) async fn database_holds_no_credentials(&self) -> bool {
+        let sealed = "SELECT COALESCE(SUM(LENGTH(kandji_token) + LENGTH(asset_panda_key)), 0) FROM connections";
+        pandaport_test_database::scalar::<i64>(&self.store, sealed).await == 0
     }
 
     /// A removal policy that marks in the column of that name, and else what is the default.

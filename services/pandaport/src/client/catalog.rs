@@ -121,7 +121,7 @@ pub(crate) async fn connection_id(client: &mut Client, arg: &ConnectionArg) -> R
     if let Some(id) = &arg.connection {
         return Ok(id.clone());
     }
-    let request = ListConnectionsRequest { page_size: 2, page_token: String::new() };
+    let request = ListConnectionsRequest { page_size: 2, ..ListConnectionsRequest::default() };
     let answer = client.rpc().list_connections(request).await;
     let found = client.answer(answer)?.connections;
     match found.as_slice() {

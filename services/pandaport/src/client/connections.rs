@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use pandaport_api::v1::{
-    AssetPandaSettings, ConfigureConnectionRequest, ConfigureConnectionResponse, GetConnectionRequest, KandjiSettings,
-    ListAssetPandaModulesRequest, ListConnectionsRequest, TestConnectionRequest, TestResult,
+    AssetPandaSettings, ConfigureConnectionRequest, ConfigureConnectionResponse, ConnectionState, GetConnectionRequest,
+    KandjiSettings, ListAssetPandaModulesRequest, ListConnectionsRequest, TestConnectionRequest, TestResult,
 };
 
 use super::catalog::{self, ConnectionArg};
+use super::delete::{self, DeleteConnection};
 use super::{Common, PageArgs, connect, more, secret};
 use crate::console::Console;
 use crate::error::Error;
@@ -22,9 +23,11 @@ pub enum ConnectionsCommand {
     /// Test a connection and show each check
     Test(One),
     /// All connections
-    List(PageArgs),
+    List(List),
     /// One connection
     Get(One),
+    /// Delete a connection and its credentials
+    Delete(DeleteConnection),
     /// The Asset Panda accounts and modules that a connection's key can see
     Modules(Modules),
 }
@@ -59,12 +62,25 @@ pub struct Configure {
     /// The module in that account; may be left out where there is only one
     #[arg(long, value_name = "ID")]
     module: Option<String>,
+    /// Change nothing if the connection is no longer as it was at this etag
+    #[arg(long, default_value = "", hide_default_value = true, requires = "connection")]
+    etag: String,
     /// Save without a test; the connection must pass one before it can be mapped
     #[arg(long)]
     no_verify: bool,
     /// Makes the call safe to repeat within 24 hours: any text of at most 64 characters
     #[arg(long, value_name = "TEXT")]
     request_id: Option<String>,
+}
+
+/// The flags of `connections list`.
+#[derive(Debug, Clone, Args)]
+pub struct List {
+    /// Only connections in this state; may be given more than once
+    #[arg(long = "state", value_parser = connection_state)]
+    states: Vec<ConnectionState>,
+    #[command(flatten)]
+    page: PageArgs,
 }
 
 /// Names one connection.
@@ -93,6 +109,7 @@ impl ConnectionsCommand {
             Self::Test(args) => test(args, common, console).await,
             Self::List(args) => list(args, common, console).await,
             Self::Get(args) => get(args, common, console).await,
+            Self::Delete(args) => delete::connection(args, common, console).await,
             Self::Modules(args) => modules(args, common, console).await,
         }
     }
@@ -138,6 +155,7 @@ fn request(args: Configure) -> Result<ConfigureConnectionRequest, Error> {
         }),
         verify: !args.no_verify,
         request_id: args.request_id.unwrap_or_default(),
+        etag: args.etag,
     })
 }
 
@@ -183,9 +201,18 @@ fn verdict(result: TestResult) -> Result<(), Error> {
     }
 }
 
-async fn list(page: PageArgs, common: &Common, console: &mut Console) -> Result<(), Error> {
+fn connection_state(input: &str) -> Result<ConnectionState, String> {
+    let states = ["UNVERIFIED", "VERIFIED", "FAILING"];
+    show::name::parse(input, "CONNECTION_STATE_", ConnectionState::from_str_name, &states)
+}
+
+async fn list(args: List, common: &Common, console: &mut Console) -> Result<(), Error> {
     let mut client = connect(&common.client).await?;
-    let request = ListConnectionsRequest { page_size: page.page_size, page_token: page.page_token };
+    let request = ListConnectionsRequest {
+        page_size: args.page.page_size,
+        page_token: args.page.page_token,
+        states: args.states.into_iter().map(Into::into).collect(),
+    };
     let answer = client.rpc().list_connections(request).await;
     let answer = client.answer(answer)?;
     if common.json {

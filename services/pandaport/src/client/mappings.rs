@@ -5,14 +5,16 @@ use std::iter;
 use clap::{Args, Subcommand};
 use pandaport_api::v1::{
     Column, CreateMappingRequest, ExternalEntity, FieldPair, GetMappingRequest, Identifier, ListMappingsRequest,
-    Mapping,
+    Mapping, MappingState,
 };
 
 use super::approve::{Approve, approve};
 use super::catalog::{self, ConnectionArg};
+use super::delete::{self, DeleteMapping};
 use super::pair::PairArg;
 use super::policy::PolicyArgs;
 use super::schedule::ScheduleArgs;
+use super::suggest::{Suggest, suggest};
 use super::{Common, PageArgs, by_name, change_mapping, connect, more};
 use crate::console::Console;
 use crate::error::Error;
@@ -29,6 +31,10 @@ pub enum MappingsCommand {
     Get(Get),
     /// See what the brake holds of a mapping, and let it through
     Approve(Approve),
+    /// See which pairs a mapping of a collection could begin with, and why
+    Suggest(Suggest),
+    /// Delete a mapping; what it wrote in Asset Panda stays as it is
+    Delete(DeleteMapping),
     /// Change a mapping: its fields, policies, schedule or name
     Update(Box<change_mapping::Update>),
     /// Stop a mapping's schedule; a sync that runs goes on, and `syncs trigger` still works
@@ -74,6 +80,9 @@ pub struct Create {
 pub struct List {
     #[command(flatten)]
     connection: ConnectionArg,
+    /// Only mappings in this state; may be given more than once
+    #[arg(long = "state", value_parser = mapping_state)]
+    states: Vec<MappingState>,
     #[command(flatten)]
     page: PageArgs,
 }
@@ -97,11 +106,17 @@ impl MappingsCommand {
             Self::List(args) => list(args, common, console).await,
             Self::Get(args) => get(args, common, console).await,
             Self::Approve(args) => approve(args, common, console).await,
+            Self::Suggest(args) => suggest(args, common, console).await,
+            Self::Delete(args) => delete::mapping(args, common, console).await,
             Self::Update(args) => change_mapping::update(*args, common, console).await,
             Self::Pause(args) => change_mapping::pause(args.mapping, common, console).await,
             Self::Resume(args) => change_mapping::resume(args.mapping, common, console).await,
         }
     }
+}
+
+fn mapping_state(input: &str) -> Result<MappingState, String> {
+    show::name::parse(input, "MAPPING_STATE_", MappingState::from_str_name, &["ACTIVE", "PAUSED", "BROKEN"])
 }
 
 async fn create(args: Create, common: &Common, console: &mut Console) -> Result<(), Error> {
@@ -179,6 +194,7 @@ async fn list(args: List, common: &Common, console: &mut Console) -> Result<(), 
         connection_id: args.connection.connection.unwrap_or_default(),
         page_size: args.page.page_size,
         page_token: args.page.page_token,
+        states: args.states.into_iter().map(Into::into).collect(),
     };
     let answer = client.rpc().list_mappings(request).await;
     let answer = client.answer(answer)?;

@@ -147,6 +147,8 @@ fn by_reason(reason: &str) -> Option<&'static str> {
             "`pandaport columns list` shows the collection's columns as they are now."
         }
         "COLUMN_REPEATED" => "Leave out all but one of the pairs that name the column.",
+        "CONNECTION_IN_USE" => "`pandaport mappings list --connection` with its id shows its mappings.",
+        "ETAG_MISMATCH" => "Read it again, and repeat the command with the etag that it has now.",
         "COLLECTION_ALREADY_MAPPED" => "`pandaport mappings list` shows the mapping that has it.",
         "SYNC_ACTIVE_OTHER_MODE" => "Wait for the active sync (`pandaport syncs list`), or cancel it.",
         "SYNC_ACTIVE" => "Wait for the active sync (`pandaport syncs watch`), or cancel it.",

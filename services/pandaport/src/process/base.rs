@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use pandaport_queue::Queue;
 use pandaport_runtime::settings::{CommonSettings, DatabaseSettings, EncryptionKeys};
-use pandaport_runtime::{DatabaseLock, Readiness};
+use pandaport_runtime::{DatabaseLock, Readiness, Shutdown};
 use pandaport_store::Store;
 use pandaport_upstream::Upstream;
 use secrecy::ExposeSecret as _;
@@ -27,12 +27,20 @@ pub(crate) struct Base {
 
 impl Base {
     /// Stands on a store whose secrets are open, and says there that this program is at work.
-    pub(crate) fn new(program: &'static str, store: Store, common: &CommonSettings) -> Result<Self, Error> {
+    pub(crate) async fn new(
+        program: &'static str,
+        store: Store,
+        common: &CommonSettings,
+        shutdown: &Shutdown,
+    ) -> Result<Self, Error> {
         let queue = Queue::new(&store).context("the queue can't be opened")?;
         let outbound = outbound(&common.outbound)?;
         let allowed = allowed_hosts(&common.outbound)?;
         let upstream = Upstream::new(store.clone(), outbound, allowed, budgets(&common.outbound));
-        let presence = Arc::new(Presence::of(program, &store));
+        let presence = Presence::of(program, &store, shutdown).await.map_err(anyhow::Error::new)?;
+        // Only now, that others know of it, does what was found of the schema before still hold.
+        store.check_schema().await.map_err(anyhow::Error::new)?;
+        let presence = Arc::new(presence);
         Ok(Self { store, queue, upstream, presence })
     }
 
@@ -41,6 +49,7 @@ impl Base {
         program: &'static str,
         common: &CommonSettings,
         keys: &EncryptionKeys,
+        shutdown: &Shutdown,
         steps: &mut Steps<'_>,
     ) -> Result<Self, Error> {
         // Before anything is opened: a wrong host list is quicker to see than to wait for.
@@ -50,7 +59,7 @@ impl Base {
             .await
             .map_err(anyhow::Error::new)?;
         let there = pandaport_queue::check_schema(&store).await.map_err(anyhow::Error::new)?;
-        let base = Self::new(program, keys::unlock(store, keys).await?, common)?;
+        let base = Self::new(program, keys::unlock(store, keys).await?, common, shutdown).await?;
         let wanted = Store::wanted_schema_version();
         if there > wanted {
             tracing::warn!(there, wanted, "the database's schema is newer than this program, which can work on it");

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use pandaport_runtime::Shutdown;
 use pandaport_store::processes::{self, Process};
-use pandaport_store::{Micros, Store};
+use pandaport_store::{Store, StoreError};
 use tokio::time::MissedTickBehavior;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -19,8 +20,12 @@ pub(crate) struct Presence {
 }
 
 impl Presence {
-    /// Says at once, and then every ten seconds, that a process of this program is at work.
-    pub(crate) fn of(program: &'static str, store: &Store) -> Self {
+    /// Says, and then every ten seconds, that a process of this program is at work. Where a migration took away what it needs,
+    /// while it was cut off and could not say so, it drains.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn of(program: &'static str, store: &Store, shutdown: &Shutdown) -> Result<Self, StoreError> {
         let process = Process {
             process_id: format!("{}-{}", std::process::id(), uuid::Uuid::new_v4()),
             program: program.to_owned(),
@@ -29,8 +34,9 @@ impl Presence {
             pid: std::process::id().into(),
             schema_version: Store::wanted_schema_version(),
         };
-        let saying = AbortOnDropHandle::new(tokio::spawn(say(store.clone(), process.clone())));
-        Self { process, saying }
+        store.in_time(Duration::ZERO, beat(store, &process)).await?;
+        let saying = AbortOnDropHandle::new(tokio::spawn(say(store.clone(), process.clone(), shutdown.clone())));
+        Ok(Self { process, saying })
     }
 
     /// The id of this process; its worker, if it has one, goes by it too.
@@ -48,16 +54,26 @@ impl Presence {
     }
 }
 
-async fn say(store: Store, process: Process) {
+async fn say(store: Store, process: Process, shutdown: Shutdown) {
     let mut every = tokio::time::interval(EVERY);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         every.tick().await;
-        let beat = processes::beat(&store, &process, Micros::now());
-        if let Err(error) = store.in_time(Duration::ZERO, beat).await {
+        if let Err(error) = store.in_time(Duration::ZERO, beat(&store, &process)).await {
             tracing::debug!(%error, "this process could not say that it is at work");
+        } else if !store.is_readable().await {
+            tracing::error!(
+                "the database was migrated to a schema that this version can't work on: it stops; run the newer version"
+            );
+            shutdown.drain();
+            return;
         }
     }
+}
+
+/// By the database's clock: whoever migrates may be on a machine whose clock is another.
+async fn beat(store: &Store, process: &Process) -> Result<(), StoreError> {
+    processes::beat(store, process, store.time().await?).await
 }
 
 fn host() -> String {

@@ -5,6 +5,7 @@ mod bench;
 mod brake;
 mod clock;
 mod created_by_us;
+mod deleted;
 mod drift;
 mod harness;
 mod histories;

@@ -1,0 +1,28 @@
+-- Whether the work went on without a break, who waits for a slot in which order, and what syncs that ended leave to be cleaned
+-- up. Only additions.
+
+-- One row. Every worker says here that work goes on, by the database's clock. After a silence (everything stood still, or the
+-- database is a backup) another stretch of work begins, under the next number: see continuity.rs.
+CREATE TABLE continuity (
+    one         BIGINT NOT NULL PRIMARY KEY CHECK (one = 1),
+    stretch     BIGINT NOT NULL,
+    beat_time   BIGINT NOT NULL,
+    upkeep_time BIGINT NOT NULL -- when some worker last looked at what is looked at once for all of them
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 2000);
+INSERT INTO continuity (one, stretch, beat_time, upkeep_time) VALUES (1, 1, 0, 0);
+
+-- The stretch of work that the sync's last slice belongs to.
+ALTER TABLE syncs ADD COLUMN stretch BIGINT;
+-- It ended, and what it kept on its way is still to be dropped.
+ALTER TABLE syncs ADD COLUMN leftovers BOOLEAN NOT NULL DEFAULT FALSE;
+CREATE INDEX syncs_leftovers ON syncs (end_time) WHERE leftovers;
+
+-- Syncs that a worker had in hand, and no slot for.
+CREATE TABLE slot_waits (
+    tenant     TEXT COLLATE "C" NOT NULL,
+    sync_id    UUID             NOT NULL,
+    urgency    BIGINT           NOT NULL, -- 1 goes before 2
+    since_time BIGINT           NOT NULL,
+    until_time BIGINT           NOT NULL, -- who has not asked again by then does not wait any more
+    PRIMARY KEY (tenant, sync_id)
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 2000);
