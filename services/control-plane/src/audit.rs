@@ -27,6 +27,8 @@ use crate::{convert, reason};
 
 /// The longest name of a caller.
 const MAX_ACTOR: usize = 256;
+/// The longest name of a call.
+const MAX_METHOD: usize = 64;
 
 /// A call that changes something, as the audit log tells of it.
 #[derive(Clone)]
@@ -170,6 +172,7 @@ impl ControlPlane {
         let page = Page::read(&mut violations, "ListAuditEvents", &bare, request.page_size, &request.page_token);
         let resource_id = violations.optional_id("resource_id", &request.resource_id);
         violations.text("actor", &request.actor, MAX_ACTOR);
+        violations.text("method", &request.method, MAX_METHOD);
         if !request.method.is_empty() && !RPCS.iter().any(|rpc| rpc.changes && rpc.name == request.method) {
             violations.malformed("method", "This is no call that changes something: write a name such as TriggerSync.");
         }
