@@ -3,8 +3,8 @@
 #
 #   tests/upgrade.sh <git ref of the release before>
 #
-# On a SQLite file, which both releases know. Builds that release in a worktree under target/upgrade, which takes minutes;
-# with BEFORE=<folder> its programs are taken from there instead, and with AFTER=<folder> the present ones. Callers
+# On a SQLite file, or with ON=postgres://<empty database> there. Builds that release in a worktree under target/upgrade, which
+# takes minutes; with BEFORE=<folder> its programs are taken from there instead, and with AFTER=<folder> the present ones. Callers
 # ask all the time, and no call may fail; in the end every device must be there once. By hand, not by ./test.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -75,7 +75,7 @@ asset_panda=$(of "$root/run/sandbox.ready" asset_panda_url)
 control=$(of "$root/run/sandbox.ready" control_url)
 curl -fsS -X PATCH -H 'content-type: application/json' -d '{"asset_panda": {"latency_ms": 200}}' "$control/faults" >/dev/null
 
-export PANDAPORT_DATABASE_URL=sqlite://$root/run/pandaport.db
+export PANDAPORT_DATABASE_URL=${ON:-sqlite://$root/run/pandaport.db}
 export PANDAPORT_ALLOWED_HOSTS=${kandji#http://},${asset_panda#http://}
 export PANDAPORT_KANDJI_BUDGET=off PANDAPORT_ASSET_PANDA_BUDGET=off PANDAPORT_SLICE=1s
 export PANDAPORT_ENCRYPTION_KEY=cGFuZGFwb3J0LWVuZC10by1lbmQtdGVzdC1rZXktMDE=

@@ -7,7 +7,10 @@ use pandaport_test_database::is_postgres;
 use serde_json::json;
 
 use crate::harness::caller::counts;
+use crate::harness::installation::Installation;
 use crate::harness::journey::{PATIENCE, begin_import};
+use crate::harness::process::Process;
+use crate::harness::sandbox::Sandbox;
 use crate::harness::scene::{Scene, assert_succeeded};
 use crate::harness::wait::until_so;
 
@@ -79,9 +82,25 @@ async fn a_second_up_on_the_same_database_is_refused() {
     let scene = Scene::of(5).await;
     let mut command = scene.installation.command(env!("CARGO_BIN_EXE_pandaport"));
     command.arg("up");
-    let mut second = crate::harness::process::Process::start("second", command, scene.installation.path());
+    let mut second = Process::start("second", command, scene.installation.path());
     let ended = second.end(PATIENCE).await;
     assert_eq!(ended.code(), Some(1), "{ended}");
     let database = if is_postgres() { "pandaport_test_" } else { "pandaport.db" };
     assert!(second.log().contains(database), "{}", second.log());
+}
+
+#[tokio::test]
+async fn up_beside_a_worker_is_refused() {
+    let sandbox = Sandbox::start(5).await;
+    let installation = Installation::new(&sandbox);
+    installation.migrate().await;
+    let worker = installation.worker("worker").await;
+    let mut command = installation.command(env!("CARGO_BIN_EXE_pandaport"));
+    command.arg("up");
+    let mut up = Process::start("up", command, installation.path());
+    let ended = up.end(PATIENCE).await;
+    assert_eq!(ended.code(), Some(1), "{ended}");
+    let log = up.log();
+    assert!(log.contains(if is_postgres() { "pandaport-worker" } else { "pandaport.db" }), "{log}");
+    drop(worker);
 }

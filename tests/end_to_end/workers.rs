@@ -1,6 +1,7 @@
 //! Workers and control plane as processes of their own, and several syncs at once.
 
 use pandaport_api::v1::{CancelSyncRequest, SyncState};
+use pandaport_test_database::run;
 use serde_json::json;
 
 use crate::harness::caller::{counts, incremental};
@@ -78,4 +79,21 @@ async fn two_mappings_sync_at_once_and_each_gets_its_own() {
     }
     scene.assert_every_value_is_right().await;
     assert_eq!(scene.sandbox.records_of("All Text").await.len(), 200);
+}
+
+/// A process that was cut off from the database counts as ended, and a later release may take away what it needs.
+#[tokio::test]
+async fn programs_that_a_migration_left_behind_stop_and_say_so() {
+    let sandbox = Sandbox::start(5).await;
+    let installation = Installation::new(&sandbox);
+    installation.migrate().await;
+    let mut processes = [installation.control_plane().await, installation.worker("worker").await];
+    let store = installation.store().await;
+    run(&store, "UPDATE schema_readers SET oldest = 9999").await;
+    for serving in &mut processes {
+        let ended = serving.process.end(PATIENCE).await;
+        assert!(ended.success(), "{ended:?}");
+        let log = serving.process.log();
+        assert!(log.contains("a schema that this version can't work on"), "{log}");
+    }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pandaport_store::syncs::{Mode, SyncState, WaitReason};
-use pandaport_test_database::{run, written_rows};
+use pandaport_test_database::{run, scalar, written_rows};
 use reqwest::Method;
 use serde_json::json;
 
@@ -105,4 +105,32 @@ async fn rule_7_a_sync_that_a_clock_put_off_by_an_hour_goes_on_once_the_clock_is
 #[tokio::test(flavor = "multi_thread")]
 async fn rule_7_a_clock_that_is_seen_to_go_back_holds_no_sync_that_waits_for_its_budget() {
     put_off_by(HOUR / 12, "BUDGET", true).await;
+}
+
+/// All slots are taken for so long that the syncs which wait for one look like syncs that lost their job.
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_7_a_sync_that_waits_long_for_its_turn_gets_no_second_job_and_none_at_work_is_taken_over() {
+    let world = World::of(5).await;
+    let deps = world.deps.as_ref().unwrap();
+    let slow = json!({"kandji": {"rate_limit": false, "latency_ms": 700}, "asset_panda": {"rate_limit": false}});
+    world.control(Method::PUT, "/faults", Some(slow)).await;
+    let mut ids = Vec::new();
+    for _ in 0..6 {
+        ids.push(world.trigger(Mode::Incremental, true).await);
+    }
+    while scalar::<i64>(&world.store, "SELECT COUNT(*) FROM slot_waits").await < 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    run(&world.store, "UPDATE syncs SET next_slice_time = 0").await;
+
+    put_right(deps, &mut WallClock::watched(&*deps.clock)).await.unwrap();
+
+    for id in ids {
+        assert_eq!(world.ended(id).await.state, SyncState::Succeeded);
+    }
+    let took: (i64, i64) = (
+        scalar(&world.store, "SELECT CAST(SUM(fence) AS BIGINT) FROM syncs").await,
+        scalar(&world.store, "SELECT COUNT(*) FROM river_job").await,
+    );
+    assert_eq!(took, (6, 6), "slices, and jobs");
 }

@@ -150,7 +150,7 @@ impl World {
         let upstream = Upstream::new(self.store.clone(), http, allowed, BudgetSettings::off());
         let settings = WorkerSettings {
             passenger_cap: self.passenger_cap,
-            slots: 4,
+            slots: 6,
             tenant_slots: 4,
             slice: Duration::from_secs(30),
             http_timeout: Duration::from_secs(2),
