@@ -18,6 +18,8 @@ pub enum Place {
     Sync,
     /// `SyncWait.reason`.
     Wait,
+    /// `AuditEvent.reason`, with the code `OK`. Beside it, it has the reasons of calls.
+    Audit,
     /// `SyncRecord.reason`, `Device.reason` and `NextStep.reason`.
     Record,
 }
@@ -39,9 +41,10 @@ const fn reason(name: &'static str, places: &'static [Place], cause: &'static st
     Reason { name, places, cause, way_out }
 }
 
-use Place::{Call, Check, Field, Note, Record, Sync, Wait, Warning};
+use Place::{Audit, Call, Check, Field, Note, Record, Sync, Wait, Warning};
 
 const INVALID: Place = Call("INVALID_ARGUMENT");
+const UNKNOWN_CALLER: Place = Call("UNAUTHENTICATED");
 const PRECONDITION: Place = Call("FAILED_PRECONDITION");
 const EXISTS: Place = Call("ALREADY_EXISTS");
 const UNAVAILABLE: Place = Call("UNAVAILABLE");
@@ -49,6 +52,24 @@ const EXHAUSTED: Place = Call("RESOURCE_EXHAUSTED");
 
 /// All of them, in the order of the contract's comment.
 pub const REASONS: &[Reason] = &[
+    reason(
+        "CREDENTIALS_MISSING",
+        &[UNKNOWN_CALLER],
+        "Neither a token nor a client certificate was shown, and one is needed.",
+        "Send the header `authorization: Bearer <token>`, or connect with a client certificate, as the message says.",
+    ),
+    reason(
+        "CREDENTIALS_REFUSED",
+        &[UNKNOWN_CALLER],
+        "The token, or the client certificate, does not hold; the message says what is wrong with it.",
+        "Get a new one from whoever issued it.",
+    ),
+    reason(
+        "ROLE_MISSING",
+        &[Call("PERMISSION_DENIED")],
+        "Who calls is known, and has no role, or one that does not allow this.",
+        "Ask the operator for the role: by the policy file, or by claims of the token (docs/security.md).",
+    ),
     reason(
         "HOST_NOT_ALLOWED",
         &[INVALID, Field, PRECONDITION, Check, Sync],
@@ -390,5 +411,17 @@ pub const REASONS: &[Reason] = &[
         &[Wait],
         "No worker is running, or all are busy.",
         "Start pandaport-worker, or `pandaport up`; GetStatus shows the workers and the queue.",
+    ),
+    reason(
+        "NOTHING_CHANGED",
+        &[Audit],
+        "The call was answered without a change, as one that repeats a request_id.",
+        "Nothing.",
+    ),
+    reason(
+        "NOT_SAVED",
+        &[Audit],
+        "The connection did not pass its test, and was not saved.",
+        "Nothing; whoever called was told what its checks say.",
     ),
 ];

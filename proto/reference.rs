@@ -226,6 +226,7 @@ fn place(place: &Place) -> String {
         Place::Check => "a check, a connection's state",
         Place::Sync => "a sync's error, an alert",
         Place::Wait => "a sync's wait",
+        Place::Audit => "an audit event",
         Place::Record => "a record, a device",
     }
     .to_owned()

@@ -4,6 +4,7 @@
 //! [`CommonSettings`] and [`ListenSettings`], a worker [`CommonSettings`] and [`WorkerSettings`], `up`
 //! all three. The encryption key is never a flag, for a process list shows flags: see [`EncryptionKeys`].
 
+mod auth;
 mod budget;
 mod database;
 mod duration;
@@ -19,13 +20,14 @@ mod worker;
 
 use clap::Args;
 
+pub use auth::{Auth, JwtSettings};
 pub use budget::{BudgetSpec, BudgetWindow};
 pub use database::{Database, DatabaseSettings, ServerSettings};
 pub use duration::HumanDuration;
 pub use effective::Effective;
 pub use environment::{KNOWN, reject_unknown_env};
 pub use keys::{EncryptionKeys, create_key_file, key_file_beside};
-pub use listen::{Auth, ListenSettings};
+pub use listen::{ListenSettings, TlsBy};
 pub use outbound::{AllowedHostsSetting, OutboundSettings, Percent};
 pub use process::{ProcessSettings, TelemetrySettings};
 pub use settle::SettleTimes;

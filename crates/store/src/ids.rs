@@ -31,7 +31,7 @@ impl Tenant {
     }
 }
 
-/// The one tenant there is while callers need no credentials.
+/// The one tenant there is where callers need no credentials.
 impl Default for Tenant {
     fn default() -> Self {
         Self("default".to_owned())
@@ -93,6 +93,10 @@ id!(
 id!(
     /// An alert. It stays the same however often the alert is sent.
     AlertId
+);
+id!(
+    /// An event of the audit log.
+    AuditEventId
 );
 id!(
     /// A lot of calls that a budget granted.

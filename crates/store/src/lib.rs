@@ -21,6 +21,7 @@ mod time;
 
 pub mod alert_targets;
 pub mod alerts;
+pub mod audit;
 pub mod budgets;
 pub mod connections;
 pub mod continuity;
@@ -43,7 +44,7 @@ pub mod workers;
 
 pub use claim::Claim;
 pub use error::{Conflict, StoreError};
-pub use ids::{AlertId, ConnectionId, LotId, MappingId, SyncId, Tenant};
+pub use ids::{AlertId, AuditEventId, ConnectionId, LotId, MappingId, SyncId, Tenant};
 pub use migrate::MigrationLock;
 pub use pool::{Pool, Store, Tx};
 pub use postgres::ServerUse;

@@ -13,7 +13,7 @@ use crate::dialect::Dialect;
 use crate::{Pool, Result, Store, StoreError, Tx};
 
 /// Every table that is moved, each behind those that its rows refer to.
-pub const TABLES: [&str; 20] = [
+pub const TABLES: [&str; 21] = [
     "connections",
     "mappings",
     "mapping_revisions",
@@ -34,6 +34,7 @@ pub const TABLES: [&str; 20] = [
     "kept_records",
     "alert_targets",
     "alerts",
+    "audit_events",
 ];
 /// Ours too, but about the processes on a database, and its schema: they stay where they are.
 pub const LEFT: [&str; 8] = [

@@ -91,8 +91,7 @@ impl ControlPlane {
         };
         let waiting = alerts::count_waiting_in(&mut tx, &caller.tenant).await?;
         let answer = proto::ConfigureAlertsResponse { alerts: Some(convert::alerts(target, waiting)) };
-        repeatable.keep(&mut tx, &answer).await?;
-        tx.commit().await?;
+        self.finish(tx, caller, repeatable, &answer).await?;
         Ok(answer)
     }
 
@@ -130,7 +129,7 @@ impl ControlPlane {
         let mut tx = self.store.begin_write().await?;
         let error = sent.as_ref().err().map(|it| it.message.as_str());
         alert_targets::tried(&mut tx, tenant, error, Micros::now()).await?;
-        tx.commit().await?;
+        self.commit(tx, caller).await?;
         Ok(proto::TestAlertsResponse {
             http_status: status(&sent).into(),
             alert_id: body.alert_id.to_string(),

@@ -14,7 +14,7 @@ use crate::paging::Page;
 use crate::requests::Repeatable;
 use crate::test_connection::{self, Target, Tested};
 use crate::validate::Violations;
-use crate::{convert, etag};
+use crate::{convert, etag, reason};
 
 use settings::{Entered, Resolved, Stored};
 
@@ -64,6 +64,9 @@ impl ControlPlane {
         let mut tx = self.store.begin_write().await?;
         if tested.as_ref().is_some_and(|it| !it.checks.passed()) {
             answer.saved = false;
+            if let Some(audited) = &caller.audited {
+                audited.note(reason::NOT_SAVED);
+            }
             answer.connection = row.map(convert::connection);
         } else {
             let saved = self.save(&mut tx, caller, row, resolved, tested.as_ref()).await?;
@@ -73,8 +76,7 @@ impl ControlPlane {
             answer.result = tested.checks.result().into();
             answer.checks = tested.checks.into_proto();
         }
-        repeatable.keep(&mut tx, &answer).await?;
-        tx.commit().await?;
+        self.finish(tx, caller, repeatable, &answer).await?;
         Ok(answer)
     }
 

@@ -8,6 +8,7 @@ use pandaport_store::{Store, Tenant};
 use pandaport_upstream::Upstream;
 use prost::Message;
 
+use crate::audit::Audited;
 use crate::load::{CallLimits, Load};
 use crate::metrics::CallTimes;
 use crate::requests::Repeatable;
@@ -43,6 +44,8 @@ pub(crate) struct Caller {
     pub(crate) tenant: Tenant,
     /// The trace that a sync made by this call goes on with.
     pub(crate) traceparent: Option<String>,
+    /// The call for the audit log, if it changes something.
+    pub(crate) audited: Option<Audited>,
 }
 
 impl ControlPlane {

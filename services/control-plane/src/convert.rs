@@ -1,6 +1,7 @@
 //! Between the contract and what is stored: one function each way for each thing, and nothing else.
 
 mod alerts;
+mod audit;
 mod catalogue;
 mod connection;
 mod device;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use pandaport_store::Micros;
 
 pub(crate) use alerts::alerts;
+pub(crate) use audit::audit_event;
 pub(crate) use catalogue::{column, source_field};
 pub(crate) use connection::{connection, stored_connection_state};
 pub(crate) use device::{device, stored_device_state};

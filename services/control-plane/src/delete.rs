@@ -37,7 +37,8 @@ impl ControlPlane {
                 cancelled_sync_ids: ids(&gone.cancelled),
                 left_behind: Some(gone.left_behind),
             };
-            done(tx, &repeatable, answer).await
+            self.finish(tx, caller, &repeatable, &answer).await?;
+            Ok(answer)
         };
         repeatable.once(Box::pin(delete)).await
     }
@@ -81,7 +82,8 @@ impl ControlPlane {
             cancelled_sync_ids: ids(&gone.cancelled),
             left_behind: Some(gone.left_behind),
         };
-        done(tx, repeatable, answer).await
+        self.finish(tx, caller, repeatable, &answer).await?;
+        Ok(answer)
     }
 
     async fn delete_one(
@@ -103,13 +105,6 @@ impl ControlPlane {
         left.in_flight = left.in_flight.saturating_add(convert::count(deleted.in_flight));
         Ok(())
     }
-}
-
-/// Keeps the answer with what was done, and gives it.
-async fn done<A: prost::Message>(mut tx: Tx, repeatable: &Repeatable, answer: A) -> Result<A> {
-    repeatable.keep(&mut tx, &answer).await?;
-    tx.commit().await?;
-    Ok(answer)
 }
 
 fn ids<I: std::fmt::Display>(ids: &[I]) -> Vec<String> {

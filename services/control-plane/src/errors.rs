@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pandaport_access::{Refused, Role};
 use pandaport_outbound::{ErrorKind, SendError};
 use pandaport_queue::QueueError;
 use pandaport_store::{Conflict, StoreError};
@@ -61,6 +62,12 @@ pub(crate) enum CallError {
     /// Another call with the same `request_id` was faster: its answer is this one's.
     #[error("another call with this request_id was faster")]
     Repeated,
+    /// Who calls is not known, or has no role.
+    #[error(transparent)]
+    NotLetIn(Refused),
+    /// Who calls is known, and its role does not allow this.
+    #[error("the role {has} does not allow this: {needs} is needed")]
+    RoleTooLow { has: Role, needs: Role },
     /// Too many calls are at work, or too many syncs watched.
     #[error("too many calls are at work")]
     Busy,
@@ -164,11 +171,27 @@ impl From<CallError> for Status {
                 "The server is stopping: call again, another one will answer.".to_owned(),
                 DATABASE_PAUSE,
             ),
+            CallError::NotLetIn(refused) => not_let_in(&refused),
+            CallError::RoleTooLow { has, needs } => with_reason(
+                Code::PermissionDenied,
+                reason::ROLE_MISSING,
+                format!("Your role is {has}, and this needs {needs}: ask the operator for it."),
+            ),
             CallError::Internal(message) => {
                 tracing::error!(%message, "a call failed on a mistake in this program");
                 Status::internal("This is a mistake in the server; its log says more.")
             }
         }
+    }
+}
+
+fn not_let_in(refused: &Refused) -> Status {
+    let message = refused.to_string();
+    match refused {
+        Refused::NothingShown(_) => with_reason(Code::Unauthenticated, reason::CREDENTIALS_MISSING, message),
+        Refused::NotProven(_) => with_reason(Code::Unauthenticated, reason::CREDENTIALS_REFUSED, message),
+        Refused::KeysAway => retry_later(Code::Unavailable, "", message, API_PAUSE),
+        Refused::NoRole(_) => with_reason(Code::PermissionDenied, reason::ROLE_MISSING, message),
     }
 }
 

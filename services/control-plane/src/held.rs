@@ -71,8 +71,7 @@ impl ControlPlane {
         held::approve(&mut tx, &caller.tenant, mapping_id, sync.sync_id, digest).await?;
         self.queue.enqueue(&mut tx, &Behind::from(&sync)).await?;
         let answer = proto::ApproveHeldResponse { sync: Some(convert::sync(sync)) };
-        repeatable.keep(&mut tx, &answer).await?;
-        tx.commit().await?;
+        self.finish(tx, caller, repeatable, &answer).await?;
         Ok(answer)
     }
 

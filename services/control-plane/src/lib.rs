@@ -2,11 +2,14 @@
 //!
 //! The contract is `proto/pandaport/v1/control_plane_service.proto`. Each group of its calls has a file;
 //! [`ControlPlane`] lists them. What is the same for all calls has one place: violations in `validate`, the mapping of
-//! errors in `errors`, the conversion of rows in `convert`, page tokens in `paging`, `request_id` in `requests`.
+//! errors in `errors`, the conversion of rows in `convert`, page tokens in `paging`, `request_id` in `requests`, who may call in `gate` and
+//! `roles`, the audit log in `audit`.
 
 mod alerts;
+mod audit;
 mod catalogue;
 mod connections;
+mod contract;
 mod control_plane;
 mod convert;
 mod delete;
@@ -14,6 +17,7 @@ mod devices;
 mod errors;
 mod etag;
 mod explain;
+mod gate;
 mod held;
 mod limits;
 mod load;
@@ -26,6 +30,7 @@ mod policy_input;
 mod reason;
 mod records;
 mod requests;
+mod roles;
 mod rpcs;
 mod schedule_input;
 mod server;
@@ -43,4 +48,4 @@ mod watch;
 
 pub use control_plane::{ControlPlane, Parts};
 pub use load::CallLimits;
-pub use server::{ServeError, serve};
+pub use server::{Listening, ServeError, serve};

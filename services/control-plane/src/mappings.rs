@@ -127,8 +127,7 @@ impl ControlPlane {
             warnings,
             sync,
         };
-        repeatable.keep(&mut tx, &answer).await?;
-        tx.commit().await?;
+        self.finish(tx, caller, repeatable, &answer).await?;
         Ok(answer)
     }
 

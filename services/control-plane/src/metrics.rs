@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use opentelemetry::metrics::Histogram;
-use opentelemetry::{KeyValue, global};
+use opentelemetry::{KeyValue, Value, global};
 use pandaport_runtime::SECONDS;
 use tonic::Code;
 
@@ -22,8 +22,8 @@ impl CallTimes {
         Self(histogram)
     }
 
-    pub(crate) fn record(&self, method: &'static str, code: Code, took: Duration) {
-        let labels = [KeyValue::new("method", method), KeyValue::new("code", format!("{code:?}"))];
+    pub(crate) fn record(&self, method: impl Into<Value>, code: Code, took: Duration) {
+        let labels = [KeyValue::new("method", method.into()), KeyValue::new("code", format!("{code:?}"))];
         self.0.record(took.as_secs_f64(), &labels);
     }
 }

@@ -52,8 +52,7 @@ impl ControlPlane {
             }
         };
         let answer = proto::TriggerSyncResponse { sync: Some(convert::sync(sync)), already_active };
-        repeatable.keep(&mut tx, &answer).await?;
-        tx.commit().await?;
+        self.finish(tx, caller, repeatable, &answer).await?;
         Ok(answer)
     }
 

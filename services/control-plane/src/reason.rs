@@ -1,6 +1,12 @@
 //! The reasons of the contract that this crate gives itself (those of a mapping's fit come from `pandaport_import`); `control_plane_service.proto` says what each means. None changes
 //! its meaning.
 
+/// The caller has shown nothing that says who it is.
+pub(crate) const CREDENTIALS_MISSING: &str = "CREDENTIALS_MISSING";
+/// What the caller has shown does not hold.
+pub(crate) const CREDENTIALS_REFUSED: &str = "CREDENTIALS_REFUSED";
+/// The caller has no role, or one that does not allow this.
+pub(crate) const ROLE_MISSING: &str = "ROLE_MISSING";
 pub(crate) const HOST_NOT_ALLOWED: &str = "HOST_NOT_ALLOWED";
 /// The request is malformed, and its violations say all there is to say.
 pub(crate) const INVALID_FIELD: &str = "INVALID_FIELD";
@@ -46,5 +52,10 @@ pub(crate) const NO_WORKER: &str = "NO_WORKER";
 pub(crate) const HELD: &str = "HELD";
 /// Several devices fit what was asked for.
 pub(crate) const DEVICE_AMBIGUOUS: &str = "DEVICE_AMBIGUOUS";
+
+/// In the audit log: the call was answered without a change, as one that repeats a `request_id`.
+pub(crate) const NOTHING_CHANGED: &str = "NOTHING_CHANGED";
+/// In the audit log: the connection did not pass its test, and was not saved.
+pub(crate) const NOT_SAVED: &str = "NOT_SAVED";
 /// This server is at work on as many calls as it takes.
 pub(crate) const TOO_MANY_CALLS: &str = "TOO_MANY_CALLS";

@@ -5,10 +5,13 @@ use std::time::{Duration, Instant};
 use pandaport_api::v1 as proto;
 use pandaport_api::v1::control_plane_service_server::ControlPlaneService;
 use pandaport_store::Tenant;
+use prost::Message;
 use tonic::{Code, Request, Response, Status};
 
+use crate::audit::Audited;
 use crate::control_plane::{Caller, ControlPlane};
-use crate::errors::Result;
+use crate::errors::{CallError, Result};
+use crate::gate::Admitted;
 use crate::watch::Watched;
 use crate::{load, trace};
 
@@ -16,20 +19,29 @@ use crate::{load, trace};
 /// what any RPC needs.
 const ASKING_OUTSIDE: Duration = Duration::from_secs(120);
 
-/// Callers need no credentials yet: all are of the one tenant there is.
-fn caller<T>(request: &Request<T>) -> Caller {
-    Caller { tenant: Tenant::default(), traceparent: trace::traceparent(request.metadata()) }
+/// Who calls, as the gate found out.
+fn caller<T: Message>(request: &Request<T>) -> Result<Caller> {
+    let Some(Admitted { who, rpc, peer }) = request.extensions().get::<Admitted>().cloned() else {
+        return Err(CallError::Internal("a call came in past the gate".to_owned()));
+    };
+    let tenant = Tenant::new(&*who.tenant);
+    let audited = rpc.changes.then(|| Audited::new(who, rpc, peer, Some(&request.get_ref().encode_to_vec())));
+    Ok(Caller { tenant, traceparent: trace::traceparent(request.metadata()), audited })
 }
 
 impl ControlPlane {
     /// The last thing done for every call, whatever it did.
-    fn answer<T>(
+    async fn answer<T>(
         &self,
         method: &'static str,
         begun: Instant,
+        audited: Option<Audited>,
         result: Result<T>,
     ) -> std::result::Result<Response<T>, Status> {
         let answer = result.map(Response::new).map_err(Status::from);
+        if let Some(audited) = audited {
+            audited.ended(&self.store, answer.as_ref().err()).await;
+        }
         let code = answer.as_ref().err().map_or(Code::Ok, Status::code);
         self.times.record(method, code, begun.elapsed());
         tracing::Span::current().record("code", tracing::field::debug(code));
@@ -50,12 +62,13 @@ macro_rules! rpcs {
                     &self,
                     request: Request<proto::$request>,
                 ) -> std::result::Result<Response<proto::$response>, Status> {
-                    let (caller, begun) = (caller(&request), Instant::now());
+                    let begun = Instant::now();
+                    let caller = caller(&request)?;
                     let outside = Duration::ZERO $( + $outside)?;
                     let limit = load::limit(request.metadata());
                     let call = Box::pin(ControlPlane::$name(self, &caller, request.into_inner()));
                     let result = self.load.call(limit, self.store.in_time(outside, call)).await;
-                    self.answer(stringify!($name), begun, result)
+                    self.answer(stringify!($name), begun, caller.audited, result).await
                 }
             )*
 
@@ -65,10 +78,10 @@ macro_rules! rpcs {
                 &self,
                 request: Request<proto::WatchSyncRequest>,
             ) -> std::result::Result<Response<Self::WatchSyncStream>, Status> {
-                let (caller, begun) = (caller(&request), Instant::now());
-                let call = ControlPlane::watch_sync(self, caller, request.into_inner());
+                let begun = Instant::now();
+                let call = ControlPlane::watch_sync(self, caller(&request)?, request.into_inner());
                 let result = self.load.call(None, self.store.in_time(Duration::ZERO, call)).await;
-                self.answer("watch_sync", begun, result)
+                self.answer("watch_sync", begun, None, result).await
             }
         }
     };
@@ -104,4 +117,5 @@ rpcs! {
     configure_alerts(ConfigureAlertsRequest) -> ConfigureAlertsResponse;
     get_alerts(GetAlertsRequest) -> GetAlertsResponse;
     test_alerts(TestAlertsRequest) -> TestAlertsResponse, ASKING_OUTSIDE;
+    list_audit_events(ListAuditEventsRequest) -> ListAuditEventsResponse;
 }

@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
+use pandaport_access::{Access, ServerTls, incoming};
 use pandaport_api::v1::control_plane_service_server::{ControlPlaneServiceServer, SERVICE_NAME};
 use pandaport_runtime::{Readiness, Shutdown};
 use tokio::net::TcpListener;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use crate::control_plane::ControlPlane;
+use crate::gate::Gate;
 use crate::trace;
 
 /// How often readiness is looked at for `grpc.health.v1`.
@@ -37,6 +38,16 @@ pub enum ServeError {
     Transport(#[from] tonic::transport::Error),
 }
 
+/// Where and for whom to serve.
+pub struct Listening {
+    /// Where connections come in.
+    pub listener: TcpListener,
+    /// The server's end of TLS; unset: nothing is encrypted.
+    pub tls: Option<ServerTls>,
+    /// Who is let in.
+    pub access: Access,
+}
+
 /// Serves until `shutdown` drains: then no new call is taken (GOAWAY), streams end with UNAVAILABLE, and calls in flight
 /// have the `grace` to end.
 ///
@@ -46,7 +57,7 @@ pub enum ServeError {
 /// [`ServeError`].
 pub async fn serve(
     control_plane: ControlPlane,
-    listener: TcpListener,
+    listening: Listening,
     readiness: Readiness,
     shutdown: Shutdown,
     grace: Duration,
@@ -55,14 +66,16 @@ pub async fn serve(
     report(&reporter, &readiness).await;
     let watcher = tokio::spawn(watch_readiness(reporter, readiness, shutdown.clone()));
 
-    // Answers are small: none may wait for a packet to fill.
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let Listening { listener, tls, access } = listening;
+    let fresh = tokio::spawn(keep_fresh(tls.clone(), access.clone()));
+    let incoming = incoming(listener, tls);
     let draining = shutdown.draining().clone();
     let server = Server::builder()
         .trace_fn(trace::call_span)
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_max_header_list_size(MAX_HEADERS)
         .max_concurrent_streams(MAX_STREAMS)
+        .layer(Gate::new(access, control_plane.clone()))
         .add_service(ControlPlaneServiceServer::new(control_plane).max_decoding_message_size(MAX_REQUEST))
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
@@ -70,11 +83,22 @@ pub async fn serve(
         .serve_with_incoming_shutdown(incoming, draining.cancelled_owned());
     let served = shutdown.within_grace(grace, server).await;
     watcher.abort();
+    fresh.abort();
     if served.is_none() {
         tracing::warn!("calls in flight did not end within the grace and were dropped");
     }
     served.transpose()?;
     Ok(())
+}
+
+/// Follows certificates, keys and the policy as they change.
+async fn keep_fresh(tls: Option<ServerTls>, access: Access) {
+    let tls = async {
+        if let Some(tls) = tls {
+            tls.keep_fresh().await;
+        }
+    };
+    tokio::join!(tls, access.keep_fresh());
 }
 
 /// The contract, and the error details of google.rpc, so that any client can read both.

@@ -66,8 +66,7 @@ impl ControlPlane {
         let mut tx = self.store.begin_write().await?;
         let (sync, already_active) = self.create_sync(&mut tx, caller, &wanted).await?;
         let answer = proto::TriggerSyncResponse { sync: Some(convert::sync(sync)), already_active };
-        repeatable.keep(&mut tx, &answer).await?;
-        tx.commit().await?;
+        self.finish(tx, caller, repeatable, &answer).await?;
         Ok(answer)
     }
 
@@ -169,7 +168,7 @@ impl ControlPlane {
         if sync.state.is_final() {
             self.queue.cancel(&mut tx, sync_id).await?;
         }
-        tx.commit().await?;
+        self.commit(tx, caller).await?;
         Ok(proto::CancelSyncResponse { sync: Some(self.describe(sync).await?) })
     }
 

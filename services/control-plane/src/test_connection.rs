@@ -62,7 +62,7 @@ impl ControlPlane {
 
         let mut tx = self.store.begin_write().await?;
         let connection = self.record(&mut tx, caller, &connection, &tested).await?;
-        tx.commit().await?;
+        self.commit(tx, caller).await?;
         Ok(proto::TestConnectionResponse {
             result: tested.checks.result().into(),
             checks: tested.checks.into_proto(),

@@ -98,8 +98,7 @@ impl ControlPlane {
             warnings,
             sync,
         };
-        repeatable.keep(&mut tx, &answer).await?;
-        tx.commit().await?;
+        self.finish(tx, caller, repeatable, &answer).await?;
         Ok(answer)
     }
 
@@ -174,7 +173,7 @@ impl ControlPlane {
         let id = mapping_id(&request.mapping_id)?;
         let mut tx = self.store.begin_write().await?;
         let row = mappings::pause(&mut tx, &caller.tenant, id, Micros::now()).await?;
-        tx.commit().await?;
+        self.commit(tx, caller).await?;
         Ok(proto::PauseMappingResponse { mapping: Some(self.describe_mapping(caller, row).await?) })
     }
 
@@ -186,7 +185,7 @@ impl ControlPlane {
         let id = mapping_id(&request.mapping_id)?;
         let mut tx = self.store.begin_write().await?;
         let row = mappings::resume(&mut tx, &caller.tenant, id, Micros::now()).await?;
-        tx.commit().await?;
+        self.commit(tx, caller).await?;
         Ok(proto::ResumeMappingResponse { mapping: Some(self.describe_mapping(caller, row).await?) })
     }
 }

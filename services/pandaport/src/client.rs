@@ -2,6 +2,7 @@
 
 mod alerts;
 mod approve;
+mod audit;
 pub(crate) mod by_name;
 pub(crate) mod catalog;
 mod change_mapping;
@@ -21,6 +22,7 @@ mod syncs;
 pub mod watch;
 
 pub use alerts::AlertsCommand;
+pub use audit::AuditCommand;
 pub use catalog::{CollectionsCommand, ColumnsCommand, FieldsCommand};
 pub use connections::ConnectionsCommand;
 pub use devices::DevicesCommand;

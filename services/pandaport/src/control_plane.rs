@@ -5,10 +5,11 @@ use std::process::ExitCode;
 use clap::Parser;
 use pandaport_control_plane::{ControlPlane, serve};
 use pandaport_runtime::settings::{CommonSettings, Effective, EncryptionKeys, ListenSettings};
-use pandaport_runtime::{AdminServer, Readiness, Shutdown, bind, telemetry};
+use pandaport_runtime::{AdminServer, Readiness, Shutdown, telemetry};
 
 use crate::console::Console;
 use crate::error::Error;
+use crate::process::access;
 use crate::process::admin::{Admin, metrics};
 use crate::process::base::{self, Base};
 use crate::process::ready_file::ReadyFile;
@@ -42,8 +43,9 @@ async fn run(args: ControlPlaneArgs) -> Result<(), Error> {
     let telemetry = telemetry::start(&process.telemetry, NAME, VERSION)?;
     let shutdown = Shutdown::on_signals()?;
     let metrics = metrics(NAME)?;
-    let listener = bind(args.listen.checked_grpc_listen()?, "PANDAPORT_GRPC_LISTEN").await?;
-    let grpc = local_address(&listener)?;
+    let listening = access::listen(&args.listen).await?;
+    let grpc = local_address(&listening.listener)?;
+    let shown = access::shown(&listening, grpc);
     let admin_server = AdminServer::bind(process.admin_listen()).await?;
     let keys = keys::required()?;
     settings::log(&effective(&args, &keys, &admin_server));
@@ -65,9 +67,9 @@ async fn run(args: ControlPlaneArgs) -> Result<(), Error> {
     });
     let grace = process.shutdown_grace.get();
     let mut parts = Parts::default();
-    let serving = serve(control_plane, listener, readiness.clone(), shutdown.clone(), grace);
+    let serving = serve(control_plane, listening, readiness.clone(), shutdown.clone(), grace);
     parts.add("grpc", &readiness, serving);
-    steps.done("gRPC", &format!("http://{grpc}"))?;
+    steps.done("gRPC", &shown)?;
     let admin = Admin::serve(admin_server, readiness, metrics);
     steps.done("health", &format!("http://{}/readyz, metrics at /metrics", admin.address))?;
     args.ready_file.write(Some(grpc), admin.address)?;

@@ -1,5 +1,6 @@
 //! What the processes that serve are made of: `pandaport up`, `pandaport-control-plane`, `pandaport-worker`.
 
+pub(crate) mod access;
 pub(crate) mod admin;
 pub(crate) mod base;
 pub(crate) mod keys;

@@ -10,7 +10,8 @@ use pandaport_runtime::{RuntimeError, install_crypto_provider};
 use crate::error::Error;
 
 /// Settings that only client commands read.
-const CLIENT_SETTINGS: [&str; 2] = ["PANDAPORT_TOKEN_FILE", "PANDAPORT_CA"];
+const CLIENT_SETTINGS: [&str; 4] =
+    ["PANDAPORT_TOKEN_FILE", "PANDAPORT_CA", "PANDAPORT_CLIENT_CERT", "PANDAPORT_CLIENT_KEY"];
 
 /// Runs a program: reads its arguments (`--help` works whatever the environment holds), refuses settings that nobody
 /// knows, and turns an error into a line on standard error and an exit code.

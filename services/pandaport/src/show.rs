@@ -1,6 +1,7 @@
 //! What people see: answers as tables and sentences. Pure, so that each can be looked at in a test.
 
 pub mod alerts;
+pub mod audit;
 pub mod checks;
 pub mod connection;
 pub mod explain;

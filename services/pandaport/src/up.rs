@@ -10,7 +10,7 @@ use pandaport_control_plane::{ControlPlane, serve};
 use pandaport_runtime::settings::{
     CommonSettings, Database, Effective, EncryptionKeys, ListenSettings, WorkerSettings,
 };
-use pandaport_runtime::{AdminServer, DatabaseLock, Readiness, Shutdown, bind, telemetry};
+use pandaport_runtime::{AdminServer, DatabaseLock, Readiness, Shutdown, telemetry};
 use pandaport_store::{Claim, Store, processes};
 use pandaport_worker::{Worker, resume_active};
 use secrecy::ExposeSecret as _;
@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 
 use crate::console::Console;
 use crate::error::Error;
+use crate::process::access;
 use crate::process::admin::{Admin, metrics};
 use crate::process::base::Base;
 use crate::process::ready_file::ReadyFile;
@@ -86,7 +87,8 @@ impl Up {
         // Before anything is made: a list of hosts that can't be read would be found only behind a new database.
         settings::allowed_hosts(&args.common.outbound)?;
         let lock = database.file().map(|file| DatabaseLock::exclusive(file, "pandaport up")).transpose()?;
-        let (grpc_listener, admin_server) = listen(args).await?;
+        let listening = access::listen(&args.listen).await?;
+        let admin_server = AdminServer::bind(args.common.process.admin_listen()).await?;
         let metrics = metrics("pandaport")?;
 
         let server = settings::server(&args.common.database);
@@ -130,7 +132,8 @@ impl Up {
         parts.add("worker", &readiness, working.stopped());
         steps.done("worker", &count(args.worker.worker_slots.into(), "slot", "slots"))?;
 
-        let grpc = local_address(&grpc_listener)?;
+        let grpc = local_address(&listening.listener)?;
+        let shown = access::shown(&listening, grpc);
         let grace = args.common.process.shutdown_grace.get();
         let control_plane = ControlPlane::new(pandaport_control_plane::Parts {
             store: base.store.clone(),
@@ -138,9 +141,9 @@ impl Up {
             upstream: base.upstream.clone(),
             shutdown: shutdown.clone(),
         });
-        let serving = serve(control_plane, grpc_listener, readiness.clone(), shutdown.clone(), grace);
+        let serving = serve(control_plane, listening, readiness.clone(), shutdown.clone(), grace);
         parts.add("grpc", &readiness, serving);
-        steps.done("gRPC", &format!("http://{grpc}"))?;
+        steps.done("gRPC", &shown)?;
 
         let admin = Admin::serve(admin_server, readiness, metrics);
         steps.done("health", &format!("http://{}/readyz, metrics at /metrics", admin.address))?;
@@ -179,13 +182,6 @@ async fn refuse_others(store: &Store) -> Result<(), Error> {
         .into()),
         None => Ok(()),
     }
-}
-
-/// Listens before anything else is done: an address that is taken is the most frequent reason not to start.
-async fn listen(args: &UpArgs) -> Result<(TcpListener, AdminServer), Error> {
-    let grpc = bind(args.listen.checked_grpc_listen()?, "PANDAPORT_GRPC_LISTEN").await?;
-    let admin = AdminServer::bind(args.common.process.admin_listen()).await?;
-    Ok((grpc, admin))
 }
 
 pub(crate) fn local_address(listener: &TcpListener) -> Result<SocketAddr, Error> {

@@ -3,6 +3,7 @@
 //! and lists are always there.
 
 mod alerts;
+mod audit;
 mod catalog;
 mod connection;
 mod deleted;
@@ -15,6 +16,7 @@ mod sync;
 mod well_known;
 
 pub use alerts::{AlertsView, TestedAlertsView};
+pub use audit::AuditEventView;
 pub use catalog::{CollectionView, ColumnView, ModuleView, SourceFieldView};
 pub use connection::{CheckView, ConfiguredView, ConnectionView, TestedView};
 pub use deleted::DeletedView;

@@ -1,10 +1,10 @@
 //! Forgets what was deleted, what large syncs kept on their way and left at their end, and what is older than the history's
-//! retention: what syncs did to devices, then the syncs; alerts that are done with. In small batches, with pauses, so that no
-//! sync waits for the writer. Any number of workers may do it at once.
+//! retention: what syncs did to devices, then the syncs; alerts that are done with; and what is older than the audit log's.
+//! In small batches, with pauses, so that no sync waits for the writer. Any number of workers may do it at once.
 
 use std::time::Duration;
 
-use pandaport_store::{StoreError, deleted, engine, history};
+use pandaport_store::{StoreError, audit, deleted, engine, history};
 use tokio_util::sync::CancellationToken;
 
 use crate::Deps;
@@ -61,6 +61,10 @@ pub(crate) async fn prune(deps: &Deps) -> Result<(), StoreError> {
         tokio::time::sleep(PAUSE).await;
     }
     while deps.store.in_time(BATCH, history::prune_alerts(&deps.store, before, AT_ONCE)).await? > 0 {
+        tokio::time::sleep(PAUSE).await;
+    }
+    let audited_before = deps.now().minus(deps.settings.audit_retention);
+    while deps.store.in_time(BATCH, audit::prune(&deps.store, audited_before, AT_ONCE)).await? > 0 {
         tokio::time::sleep(PAUSE).await;
     }
     if syncs > 0 {

@@ -53,6 +53,8 @@ pub struct WorkerSettings {
     pub outage_limit: Duration,
     /// How long it is remembered what syncs did.
     pub history_retention: Duration,
+    /// How long the audit log is kept; at least 30 days.
+    pub audit_retention: Duration,
     /// Devices written in one sync only because their PASSENGER columns are due: 20 % of a window of Asset Panda's
     /// budget, five devices a call (rule 9).
     pub passenger_cap: u64,

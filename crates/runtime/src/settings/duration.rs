@@ -37,8 +37,8 @@ impl FromStr for HumanDuration {
         let number: u64 = number.parse().map_err(|_| malformed())?;
         let total = number
             .checked_mul(*milliseconds)
-            .filter(|it| *it <= 366 * 86_400_000)
-            .ok_or_else(|| Malformed::new("at most a year, 366d"))?;
+            .filter(|it| *it <= 3660 * 86_400_000)
+            .ok_or_else(|| Malformed::new("at most ten years, 3660d"))?;
         Ok(Self(Duration::from_millis(total)))
     }
 }
@@ -100,7 +100,7 @@ mod tests {
             "30S",
             "30sec",
             "１s",
-            "367d",
+            "3661d",
             "99999999999999999999s",
             "9999999999999999999h",
         ] {

@@ -18,6 +18,11 @@ impl Effective {
         self.0.push((name, value.to_string()));
     }
 
+    /// Adds a setting that names a file, which is no secret.
+    pub fn add_path(&mut self, name: &'static str, path: Option<&std::path::Path>) {
+        self.add(name, path.map_or_else(|| "(not set)".to_owned(), |it| it.display().to_string()));
+    }
+
     /// The names and values.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.0.iter().map(|(name, value)| (*name, value.as_str()))

@@ -8,7 +8,7 @@ const OURS: &str = "PANDAPORT_";
 
 /// All variables of this version. One file of variables may serve all programs, so that each accepts what
 /// another reads.
-pub const KNOWN: [&str; 23] = [
+pub const KNOWN: [&str; 37] = [
     "PANDAPORT_DATABASE_URL",
     "PANDAPORT_DATABASE_CONNECTIONS",
     "PANDAPORT_DATABASE_STATEMENT_TIMEOUT",
@@ -20,6 +20,19 @@ pub const KNOWN: [&str; 23] = [
     "PANDAPORT_ENCRYPTION_KEY_FILE",
     "PANDAPORT_ALLOWED_HOSTS",
     "PANDAPORT_AUTH",
+    "PANDAPORT_TLS",
+    "PANDAPORT_TLS_CERT",
+    "PANDAPORT_TLS_KEY",
+    "PANDAPORT_TLS_CLIENT_CA",
+    "PANDAPORT_JWT_ISSUER",
+    "PANDAPORT_JWT_AUDIENCE",
+    "PANDAPORT_JWT_JWKS_URL",
+    "PANDAPORT_JWT_JWKS_FILE",
+    "PANDAPORT_JWT_JWKS_CA",
+    "PANDAPORT_JWT_JWKS_TOKEN_FILE",
+    "PANDAPORT_JWT_TENANT_CLAIM",
+    "PANDAPORT_JWT_ROLES_CLAIM",
+    "PANDAPORT_POLICY_FILE",
     "PANDAPORT_WORKER_SLOTS",
     "PANDAPORT_TENANT_SLOTS",
     "PANDAPORT_SLICE",
@@ -32,6 +45,7 @@ pub const KNOWN: [&str; 23] = [
     "PANDAPORT_EGRESS_GROUP",
     "PANDAPORT_OUTAGE_LIMIT",
     "PANDAPORT_HISTORY_RETENTION",
+    "PANDAPORT_AUDIT_RETENTION",
 ];
 
 /// Refuses variables that begin with `PANDAPORT_` and are neither [`KNOWN`], nor in `also_known` (a

@@ -49,12 +49,26 @@ fn defaults_are_those_of_the_design() {
          OTEL_EXPORTER_OTLP_ENDPOINT=(not set)\n\
          PANDAPORT_GRPC_LISTEN=127.0.0.1:50051\n\
          PANDAPORT_AUTH=none\n\
+         PANDAPORT_TLS=required\n\
+         PANDAPORT_TLS_CERT=(not set)\n\
+         PANDAPORT_TLS_KEY=(not set)\n\
+         PANDAPORT_TLS_CLIENT_CA=(not set)\n\
+         PANDAPORT_JWT_ISSUER=(not set)\n\
+         PANDAPORT_JWT_AUDIENCE=(not set)\n\
+         PANDAPORT_JWT_JWKS_URL=(not set)\n\
+         PANDAPORT_JWT_JWKS_FILE=(not set)\n\
+         PANDAPORT_JWT_JWKS_CA=(not set)\n\
+         PANDAPORT_JWT_JWKS_TOKEN_FILE=(not set)\n\
+         PANDAPORT_JWT_TENANT_CLAIM=pandaport_tenant\n\
+         PANDAPORT_JWT_ROLES_CLAIM=pandaport_roles\n\
+         PANDAPORT_POLICY_FILE=(not set)\n\
          PANDAPORT_WORKER_SLOTS=8\n\
          PANDAPORT_TENANT_SLOTS=4\n\
          PANDAPORT_SLICE=30s\n\
          PANDAPORT_SETTLE=5s,30s,2m\n\
          PANDAPORT_OUTAGE_LIMIT=1d\n\
-         PANDAPORT_HISTORY_RETENTION=90d\n"
+         PANDAPORT_HISTORY_RETENTION=90d\n\
+         PANDAPORT_AUDIT_RETENTION=366d\n"
     );
     let process = &program.common.process;
     assert_eq!(process.admin_listen().port(), 9464);
@@ -98,7 +112,9 @@ fn flags_are_read_strictly() {
         "--tenant-slots=many",
         "--http-timeout=0ms",
         "--kandji-share=0",
-        "--auth=jwt",
+        "--auth=basic",
+        "--tls=off",
+        "--audit-retention=29d",
         "--admin-listen=here",
         "--egress-group=",
         "--database-connections=1",

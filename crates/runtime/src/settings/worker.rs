@@ -7,6 +7,7 @@ use clap::Args;
 use super::duration::{HumanDuration, positive};
 use super::effective::Effective;
 use super::settle::SettleTimes;
+use super::texts::Malformed;
 
 /// How a worker works.
 #[derive(Args, Clone, Debug)]
@@ -65,6 +66,16 @@ pub struct WorkerSettings {
         value_name = "TIME"
     )]
     pub history_retention: HumanDuration,
+
+    /// How long the audit log is kept: who called what, when, from where and with what result. At least 30d
+    #[arg(
+        long,
+        env = "PANDAPORT_AUDIT_RETENTION",
+        default_value = "366d",
+        value_parser = audit_retention,
+        value_name = "TIME"
+    )]
+    pub audit_retention: HumanDuration,
 }
 
 impl WorkerSettings {
@@ -82,5 +93,17 @@ impl WorkerSettings {
         out.add("PANDAPORT_SETTLE", &self.settle);
         out.add("PANDAPORT_OUTAGE_LIMIT", self.outage_limit);
         out.add("PANDAPORT_HISTORY_RETENTION", self.history_retention);
+        out.add("PANDAPORT_AUDIT_RETENTION", self.audit_retention);
     }
+}
+
+/// The database itself refuses to forget what is younger.
+const LEAST_AUDIT_RETENTION: Duration = Duration::from_secs(30 * 86_400);
+
+fn audit_retention(text: &str) -> Result<HumanDuration, Malformed> {
+    let retention: HumanDuration = text.parse()?;
+    if retention.get() < LEAST_AUDIT_RETENTION {
+        return Err(Malformed::new("at least 30d: the database refuses to forget what is younger"));
+    }
+    Ok(retention)
 }

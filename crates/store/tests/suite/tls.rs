@@ -1,9 +1,11 @@
 //! TLS to a PostgreSQL server, by the parameters that libpq has for it. The server and its certificates are the test's own.
 
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use pandaport_store::{Store, StoreError};
+use pandaport_test_identity::Authority;
 
 /// A server that speaks TLS, stopped when dropped; and the authority that its certificate is from.
 struct TlsServer {
@@ -21,20 +23,18 @@ impl TlsServer {
         };
         let folder = tempfile::Builder::new().prefix("pandaport-tls-").tempdir_in("/tmp").unwrap();
         let at = folder.path().to_owned();
-        for authority in ["ours", "another"] {
-            openssl(
-                &at,
-                &format!(
-                    "req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN={authority} -keyout {authority}.key -out {authority}.crt"
-                ),
-            );
+        let (ours, another) = (Authority::new("ours"), Authority::new("another"));
+        let certificate = ours.server_for(&["localhost"]);
+        for (name, pem) in [
+            ("ours.crt", &ours.pem()),
+            ("another.crt", &another.pem()),
+            ("server.crt", &certificate.cert_pem),
+            ("server.key", &certificate.key_pem),
+        ] {
+            std::fs::write(at.join(name), pem).unwrap();
         }
-        openssl(&at, "req -newkey rsa:2048 -nodes -subj /CN=db -keyout server.key -out server.csr");
-        std::fs::write(at.join("names"), "subjectAltName=DNS:localhost").unwrap();
-        openssl(
-            &at,
-            "x509 -req -in server.csr -CA ours.crt -CAkey ours.key -CAcreateserial -days 1 -extfile names -out server.crt",
-        );
+        // PostgreSQL refuses a key that others may read.
+        std::fs::set_permissions(at.join("server.key"), std::fs::Permissions::from_mode(0o600)).unwrap();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let server = Self { folder, programs, port };
         server.own();
@@ -98,10 +98,6 @@ fn programs() -> Option<PathBuf> {
 fn is_root() -> bool {
     let id = Command::new("id").arg("-u").output().unwrap();
     id.stdout.trim_ascii() == b"0"
-}
-
-fn openssl(folder: &Path, words: &str) {
-    succeeds(Command::new("openssl").args(words.split(' ')).current_dir(folder));
 }
 
 fn succeeds(command: &mut Command) {

@@ -1,10 +1,12 @@
 //! A control plane in front of a sandbox.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use pandaport_access::{Access, ServerTls};
 use pandaport_api::v1 as proto;
 use pandaport_api::v1::control_plane_service_client::ControlPlaneServiceClient;
-use pandaport_control_plane::{CallLimits, ControlPlane, Parts, ServeError, serve};
+use pandaport_control_plane::{CallLimits, ControlPlane, Listening, Parts, ServeError, serve};
 use pandaport_outbound::{AllowedHosts, HttpSettings, Outbound};
 use pandaport_queue::Queue;
 use pandaport_runtime::{Readiness, Shutdown};
@@ -12,20 +14,62 @@ use pandaport_sandbox::{Faults, Sandbox, SandboxConfig};
 use pandaport_store::Store;
 use pandaport_test_database::TestDatabase;
 use pandaport_upstream::{BudgetSettings, Upstream};
-use tonic::transport::Channel;
-use tonic::{Code, Status};
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{Channel, ClientTlsConfig};
+use tonic::{Code, Request, Status};
 use tonic_types::StatusExt as _;
+
+/// A client that may show a token.
+pub(crate) type Client = ControlPlaneServiceClient<InterceptedService<Channel, Shows>>;
 
 /// A running control plane, its sandbox and a client of it.
 pub(crate) struct House {
-    pub(crate) client: ControlPlaneServiceClient<Channel>,
+    pub(crate) client: Client,
     pub(crate) channel: Channel,
+    pub(crate) address: SocketAddr,
     pub(crate) sandbox: Sandbox,
     pub(crate) store: Store,
     pub(crate) shutdown: Shutdown,
     pub(crate) readiness: Readiness,
     pub(crate) served: tokio::task::JoinHandle<Result<(), ServeError>>,
     _database: TestDatabase,
+}
+
+/// Who is let in, and how.
+pub(crate) struct Door {
+    pub(crate) access: Access,
+    pub(crate) tls: Option<ServerTls>,
+    /// The client's end of TLS, if there is one.
+    pub(crate) client_tls: Option<ClientTlsConfig>,
+    /// What the client shows.
+    pub(crate) token: Option<String>,
+}
+
+impl Door {
+    fn open() -> Self {
+        Self { access: Access::open(), tls: None, client_tls: None, token: None }
+    }
+}
+
+/// Shows a token with each call.
+#[derive(Clone)]
+pub(crate) struct Shows(Option<MetadataValue<Ascii>>);
+
+impl Shows {
+    pub(crate) fn token(token: &str) -> Self {
+        Self(Some(format!("Bearer {token}").parse().unwrap()))
+    }
+}
+
+impl Interceptor for Shows {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(token) = &self.0 {
+            request.metadata_mut().insert("authorization", token.clone());
+        }
+        Ok(request)
+    }
 }
 
 impl House {
@@ -39,15 +83,26 @@ impl House {
     }
 
     pub(crate) async fn with_budgets(config: SandboxConfig, more_hosts: &str, budgets: BudgetSettings) -> Self {
-        Self::built(config, more_hosts, budgets, CallLimits::default()).await
+        Self::build(config, more_hosts, budgets, Door::open(), CallLimits::default()).await
     }
 
     /// One that takes on no more than this at once.
     pub(crate) async fn limited(limits: CallLimits) -> Self {
-        Self::built(SandboxConfig::default(), "", BudgetSettings::off(), limits).await
+        Self::build(SandboxConfig::default(), "", BudgetSettings::off(), Door::open(), limits).await
     }
 
-    async fn built(config: SandboxConfig, more_hosts: &str, budgets: BudgetSettings, limits: CallLimits) -> Self {
+    /// One that asks callers who they are.
+    pub(crate) async fn behind(door: Door) -> Self {
+        Self::build(SandboxConfig::default(), "", BudgetSettings::off(), door, CallLimits::default()).await
+    }
+
+    async fn build(
+        config: SandboxConfig,
+        more_hosts: &str,
+        budgets: BudgetSettings,
+        door: Door,
+        limits: CallLimits,
+    ) -> Self {
         let faults = config.faults.clone().without_rate_limits();
         let sandbox = Sandbox::start(SandboxConfig { faults, ..config }).await.unwrap();
         let database = TestDatabase::new().await;
@@ -66,11 +121,19 @@ impl House {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let grace = Duration::from_secs(5);
+        let Door { access, tls, client_tls, token } = door;
+        let listening = Listening { listener, tls, access };
         let control_plane = ControlPlane::new(parts).with_limits(limits);
-        let served = tokio::spawn(serve(control_plane, listener, readiness.clone(), shutdown.clone(), grace));
-        let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
-        let client = ControlPlaneServiceClient::new(channel.clone());
-        Self { client, channel, sandbox, store, shutdown, readiness, served, _database: database }
+        let served = tokio::spawn(serve(control_plane, listening, readiness.clone(), shutdown.clone(), grace));
+        let channel = connect(address, client_tls).await.unwrap();
+        let shows = token.map_or(Shows(None), |token| Shows::token(&token));
+        let client = ControlPlaneServiceClient::with_interceptor(channel.clone(), shows);
+        Self { client, channel, address, sandbox, store, shutdown, readiness, served, _database: database }
+    }
+
+    /// A client that shows a token of its own.
+    pub(crate) fn client_with(&self, token: &str) -> Client {
+        ControlPlaneServiceClient::with_interceptor(self.channel.clone(), Shows::token(token))
     }
 
     pub(crate) fn faults(&self, json: &str) {
@@ -174,6 +237,20 @@ impl House {
         let request = self.mapping(&connection_id);
         let created = self.create(request).await.unwrap();
         (connection_id, created.mapping.unwrap(), created.sync.unwrap())
+    }
+}
+
+/// A connection of its own, with TLS if that is said how.
+pub(crate) async fn connect(
+    address: SocketAddr,
+    tls: Option<ClientTlsConfig>,
+) -> Result<Channel, tonic::transport::Error> {
+    match tls {
+        None => Channel::from_shared(format!("http://{address}")).unwrap().connect().await,
+        Some(tls) => {
+            let endpoint = Channel::from_shared(format!("https://localhost:{}", address.port())).unwrap();
+            endpoint.tls_config(tls)?.connect().await
+        }
     }
 }
 

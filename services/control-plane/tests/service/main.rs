@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod access;
 mod alerts;
+mod audit;
 mod connections;
 mod delete;
+mod guarded;
 mod held;
 mod house;
 mod limits;
@@ -16,4 +19,5 @@ mod status;
 mod suggest;
 mod syncs;
 mod test_connection;
+mod tls;
 mod update_mapping;

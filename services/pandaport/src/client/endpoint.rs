@@ -9,10 +9,10 @@ use pandaport_api::v1::control_plane_service_client::ControlPlaneServiceClient;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Request, Status};
 
-use super::refusal::Refusal;
+use super::refusal::{Refusal, innermost};
 use super::secret;
 use crate::error::Error;
 
@@ -23,7 +23,7 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 const HEADING: &str = "Where to call";
 
 /// Where the control plane is, and who calls.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct ClientArgs {
     /// The control plane
     #[arg(
@@ -40,6 +40,24 @@ pub struct ClientArgs {
     /// A file with the certificate authority that the control plane's certificate is from (PEM), for https
     #[arg(long, global = true, help_heading = HEADING, env = "PANDAPORT_CA", value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
+    /// The caller's certificate, for a control plane that asks for one (PEM)
+    #[arg(
+        long,
+        global = true, help_heading = HEADING,
+        env = "PANDAPORT_CLIENT_CERT",
+        requires = "client_key",
+        value_name = "FILE"
+    )]
+    pub(crate) client_cert: Option<PathBuf>,
+    /// The key of that certificate (PEM)
+    #[arg(
+        long,
+        global = true, help_heading = HEADING,
+        env = "PANDAPORT_CLIENT_KEY",
+        requires = "client_cert",
+        value_name = "FILE"
+    )]
+    pub(crate) client_key: Option<PathBuf>,
 }
 
 /// A control plane that answered.
@@ -86,17 +104,8 @@ pub async fn connect(args: &ClientArgs) -> Result<Client, Error> {
         .tcp_nodelay(true)
         .http2_keep_alive_interval(Duration::from_secs(20))
         .keep_alive_timeout(Duration::from_secs(10));
-    match (url.starts_with("https://"), &args.ca) {
-        (true, Some(ca)) => {
-            let pem = std::fs::read(ca)
-                .map_err(|error| Error::Input(format!("the file {} can't be read: {error}", ca.display())))?;
-            let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem));
-            endpoint = endpoint.tls_config(tls).map_err(|error| wrong(&error))?;
-        }
-        (true, None) => {
-            return Err(Error::Input("an https endpoint needs --ca, the certificate authority to trust".to_owned()));
-        }
-        (false, _) => {}
+    if let Some(tls) = tls(&url, args)? {
+        endpoint = endpoint.tls_config(tls).map_err(|error| wrong(&innermost(&error)))?;
     }
     let token = match &args.token_file {
         Some(path) => Some(bearer(path)?),
@@ -106,6 +115,31 @@ pub async fn connect(args: &ClientArgs) -> Result<Client, Error> {
     let rpc =
         ControlPlaneServiceClient::with_interceptor(channel, Bearer(token)).max_decoding_message_size(MAX_ANSWER_BYTES);
     Ok(Client { rpc, endpoint: url })
+}
+
+/// How the connection is encrypted; `None`: it is not.
+fn tls(url: &str, args: &ClientArgs) -> Result<Option<ClientTlsConfig>, Error> {
+    if !url.starts_with("https://") {
+        return match &args.client_cert {
+            Some(_) => Err(Error::Input(format!(
+                "a client certificate is shown over https only: write --endpoint https://{}",
+                url.trim_start_matches("http://")
+            ))),
+            None => Ok(None),
+        };
+    }
+    let Some(ca) = &args.ca else {
+        return Err(Error::Input("an https endpoint needs --ca, the certificate authority to trust".to_owned()));
+    };
+    let read = |path: &PathBuf| {
+        let pem = std::fs::read(path);
+        pem.map_err(|error| Error::Input(format!("the file {} can't be read: {error}", path.display())))
+    };
+    let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(ca)?));
+    if let (Some(cert), Some(key)) = (&args.client_cert, &args.client_key) {
+        tls = tls.identity(Identity::from_pem(read(cert)?, read(key)?));
+    }
+    Ok(Some(tls))
 }
 
 /// The endpoint with its scheme. On this machine it is http where none is given; elsewhere a guess could send a token in

@@ -79,7 +79,7 @@ impl Refusal {
     /// What to do, where that is known.
     fn way_out(&self) -> Option<String> {
         if self.unreached {
-            return Some("Is it running? `pandaport up` starts one; --endpoint names another.".to_owned());
+            return Some(unreached_hint(&self.message).to_owned());
         }
         let reasons = self.violations.iter().map(|it| it.reason.as_str()).chain([self.reason.as_str()]);
         if let Some(hint) = reasons.filter_map(by_reason).next() {
@@ -90,8 +90,8 @@ impl Refusal {
         }
         let hint = match self.code {
             Code::NotFound => "The `list` commands show what there is.",
-            Code::Unauthenticated => "Give a token with --token-file.",
-            Code::PermissionDenied => "The caller's role does not allow it.",
+            Code::Unauthenticated => "Give a token with --token-file, or a certificate with --client-cert.",
+            Code::PermissionDenied => "The caller's role does not allow it: ask the operator.",
             Code::Unavailable => "Try again in a moment.",
             Code::Unimplemented => "This version can't do that yet; leave it out, or use a newer control plane.",
             _ => return None,
@@ -133,6 +133,11 @@ impl std::error::Error for Refusal {}
 /// The way out of each reason that has one worth saying beside the message.
 fn by_reason(reason: &str) -> Option<&'static str> {
     Some(match reason {
+        "CREDENTIALS_MISSING" => {
+            "Give a token with --token-file, or a certificate with --client-cert and --client-key, as the message says."
+        }
+        "CREDENTIALS_REFUSED" => "Get a new token, or certificate, from whoever issued this one.",
+        "ROLE_MISSING" => "The operator gives roles, by the policy file or by claims of the token: docs/security.md.",
         "HOST_NOT_ALLOWED" => {
             "If the host is yours, add it as host:port to PANDAPORT_ALLOWED_HOSTS of the control plane and the worker."
         }
@@ -157,6 +162,25 @@ fn by_reason(reason: &str) -> Option<&'static str> {
     })
 }
 
+/// What to look at when nobody answered, by what the connection died of.
+fn unreached_hint(message: &str) -> &'static str {
+    let says = |parts: &[&str]| parts.iter().any(|part| message.contains(part));
+    if says(&["UnknownIssuer", "unknown CA", "UnknownCA"]) {
+        return "The certificate is of another authority: --ca names the one to trust for the server; --client-cert must be of \
+                the server's client authority.";
+    }
+    if says(&["NotValidForName"]) {
+        return "The server's certificate is for other names: write one of them in --endpoint.";
+    }
+    if says(&["Expired", "NotValidYet"]) {
+        return "A certificate is not valid at this time: renew it, or set the clock of this machine.";
+    }
+    if says(&["certificate", "InvalidContentType", "corrupt message", "tls", "Tls", "TLS"]) {
+        return "TLS failed: is it an https endpoint, and are --ca, --client-cert and --client-key the right files?";
+    }
+    "Is it running? `pandaport up` starts one; --endpoint names another, with https:// where it encrypts."
+}
+
 /// A code by its name in the contract: `INVALID_ARGUMENT`.
 fn canonical(code: Code) -> String {
     let mut name = String::new();
@@ -175,7 +199,7 @@ fn is_transport(status: &Status) -> bool {
 }
 
 /// The deepest cause, which says what happened: `Connection refused`.
-fn innermost(error: &dyn std::error::Error) -> String {
+pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
     let mut deepest = error;
     while let Some(source) = deepest.source() {
         deepest = source;
@@ -246,11 +270,25 @@ mod tests {
     }
 
     #[test]
+    fn where_tls_fails_it_is_said_which_file_to_look_at() {
+        for (message, hint) in [
+            ("invalid peer certificate: UnknownIssuer", "--ca names the one to trust"),
+            ("received fatal alert: UnknownCA", "--client-cert must be"),
+            ("invalid peer certificate: NotValidForName", "for other names"),
+            ("invalid peer certificate: Expired", "renew it"),
+            ("received corrupt message of type InvalidContentType", "is it an https endpoint"),
+        ] {
+            let refusal = Refusal::unreached("https://panda.example:443", &std::io::Error::other(message));
+            assert!(refusal.to_string().contains(hint), "{refusal}");
+        }
+    }
+
+    #[test]
     fn where_nobody_answers_the_endpoint_is_named() {
         let cause = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
         insta::assert_snapshot!(Refusal::unreached("http://127.0.0.1:50051", &cause), @r#"
         no control plane answers at http://127.0.0.1:50051: connection refused
-        → Is it running? `pandaport up` starts one; --endpoint names another.
+        → Is it running? `pandaport up` starts one; --endpoint names another, with https:// where it encrypts.
         "#);
     }
 }

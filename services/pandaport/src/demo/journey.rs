@@ -38,7 +38,7 @@ pub(super) struct Journey<'a> {
 
 impl<'a> Journey<'a> {
     pub(super) async fn new(devices: u32, stage: &'a Stage, console: &'a mut Console) -> Result<Self, Error> {
-        let args = ClientArgs { endpoint: format!("http://{}", stage.grpc()), token_file: None, ca: None };
+        let args = ClientArgs { endpoint: format!("http://{}", stage.grpc()), ..ClientArgs::default() };
         let client = connect(&args).await?;
         let control = Control::new(stage.control_url());
         Ok(Self { devices, stage, console, client, control, total: Seen::default() })

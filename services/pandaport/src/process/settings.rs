@@ -52,6 +52,7 @@ pub(crate) fn worker(common: &CommonSettings, worker: &WorkerSettings) -> pandap
         grace: common.process.shutdown_grace.get(),
         outage_limit: worker.outage_limit.get(),
         history_retention: worker.history_retention.get(),
+        audit_retention: worker.audit_retention.get(),
         passenger_cap: passenger_cap(&common.outbound.asset_panda_budget),
     }
 }

@@ -158,6 +158,7 @@ impl World {
             grace: Duration::from_secs(5),
             outage_limit: Duration::from_secs(60),
             history_retention: Duration::from_secs(90 * 86_400),
+            audit_retention: Duration::from_secs(366 * 86_400),
         };
         self.stop = CancellationToken::new();
         let worker = Worker::new(self.store.clone(), self.queue.clone(), upstream, settings)

@@ -316,6 +316,7 @@ impl<'a> Stage<'a> {
                 outage_limit: Duration::from_secs(24 * 3_600),
                 passenger_cap: u64::MAX,
                 history_retention: Duration::from_secs(90 * 86_400),
+                audit_retention: Duration::from_secs(366 * 86_400),
             },
             clock: self.hands.clone(),
             metrics: Metrics::new(),

@@ -1,0 +1,39 @@
+-- Who called what, and with what result (see audit.rs). Only an addition.
+
+-- A row for each call that changes something, or tried to. Rows are only ever added, and go when they are old.
+CREATE TABLE audit_events (
+    event_id      UUID             NOT NULL PRIMARY KEY,
+    tenant        TEXT COLLATE "C" NOT NULL,
+    create_time   BIGINT           NOT NULL,
+    method        TEXT             NOT NULL, -- such as TriggerSync
+    actor         TEXT             NOT NULL, -- the caller's name; empty where nobody is asked for one
+    proof         TEXT             NOT NULL, -- how it was shown
+    role          TEXT             NOT NULL, -- at that time
+    peer          TEXT             NOT NULL, -- the address that the call came from
+    code          TEXT             NOT NULL, -- OK, or the code of the refusal
+    reason        TEXT             NOT NULL,
+    request_id    TEXT             NOT NULL,
+    connection_id UUID,
+    mapping_id    UUID,
+    sync_id       UUID,
+    fields        TEXT             NOT NULL  -- names of the fields that the call set, a JSON array; no values
+);
+CREATE INDEX audit_events_by_tenant ON audit_events (tenant, event_id);
+CREATE INDEX audit_events_by_time ON audit_events (create_time);
+
+CREATE FUNCTION audit_events_refuse() RETURNS TRIGGER LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        IF OLD.create_time <= CAST((EXTRACT(EPOCH FROM clock_timestamp()) - 30 * 86400) * 1000000 AS BIGINT) THEN
+            RETURN OLD;
+        END IF;
+        RAISE EXCEPTION 'audit events stay for at least 30 days';
+    END IF;
+    RAISE EXCEPTION 'audit events are never changed';
+END
+$$;
+
+CREATE TRIGGER audit_events_are_never_changed BEFORE UPDATE OR DELETE ON audit_events
+    FOR EACH ROW EXECUTE FUNCTION audit_events_refuse();
+CREATE TRIGGER audit_events_are_never_emptied BEFORE TRUNCATE ON audit_events
+    FOR EACH STATEMENT EXECUTE FUNCTION audit_events_refuse();
