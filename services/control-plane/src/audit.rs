@@ -19,14 +19,12 @@ use tonic_types::StatusExt as _;
 use crate::contract::{self, Ids, Said};
 use crate::control_plane::{Caller, ControlPlane};
 use crate::errors::Result;
+use crate::limits::MAX_ACTOR;
 use crate::paging::Page;
 use crate::requests::Repeatable;
 use crate::roles::{RPCS, Rpc};
 use crate::validate::Violations;
 use crate::{convert, reason};
-
-/// The longest name of a caller.
-const MAX_ACTOR: usize = 256;
 
 /// A call that changes something, as the audit log tells of it.
 #[derive(Clone)]
