@@ -90,11 +90,11 @@ mod tests {
     #[test]
     fn a_spiffe_id_comes_before_the_common_name_and_neither_can_pass_for_the_other() {
         let id = "spiffe://example.org/ns/ops/sa/pandaport";
-        let both = Subject { common_name: Some("backup"), uris: &[id], ..Subject::default() };
+        let both = Subject { common_name: Some("backup"), uris: &[id] };
         assert_eq!(named(&both).as_deref(), Ok(id));
         let common = Subject { common_name: Some("backup"), ..Subject::default() };
         assert_eq!(named(&common).as_deref(), Ok("CN=backup"));
-        let other_uri = Subject { common_name: Some("backup"), uris: &["https://example.org"], ..Subject::default() };
+        let other_uri = Subject { common_name: Some("backup"), uris: &["https://example.org"] };
         assert_eq!(named(&other_uri).as_deref(), Ok("CN=backup"));
         let in_disguise = Subject { common_name: Some(id), ..Subject::default() };
         assert_eq!(named(&in_disguise), Ok(format!("CN={id}")));

@@ -38,6 +38,8 @@ pub(crate) const MAX_REQUEST_ID: usize = 64;
 /// Ours are far shorter.
 pub(crate) const MAX_ETAG: usize = 40;
 pub(crate) const MAX_DIGEST: usize = 128;
+/// The name of a caller, in characters.
+pub(crate) const MAX_ACTOR: usize = 256;
 /// The values that a list is filtered by.
 pub(crate) const MAX_FILTER_VALUES: usize = 20;
 /// A page token, in characters. Ours are far shorter.

@@ -50,15 +50,26 @@ fn command(it: &SuggestMappingResponse, connection_id: &str) -> Option<String> {
     let identifier = mapping.identifier.as_ref()?;
     let mut command = format!(
         "→ pandaport mappings create --connection {} --collection {} --identifier {}={}",
-        clean(connection_id),
-        clean(&mapping.collection_id),
+        quoted(connection_id),
+        quoted(&mapping.collection_id),
         identifier.source_field,
-        clean(&identifier.column_id)
+        quoted(&identifier.column_id)
     );
     for pair in &mapping.fields {
-        command.push_str(&format!(" --field {}={}", pair.source_field, clean(&pair.column_id)));
+        command.push_str(&format!(" --field {}={}", pair.source_field, quoted(&pair.column_id)));
     }
     Some(command)
+}
+
+/// As a shell takes it for one word, whatever an id holds.
+fn quoted(id: &str) -> String {
+    let id = clean(id);
+    let is_plain = |it: char| it.is_ascii_alphanumeric() || "-_.:".contains(it);
+    if !id.is_empty() && id.chars().all(is_plain) {
+        id.into_owned()
+    } else {
+        format!("'{}'", id.replace('\'', r"'\''"))
+    }
 }
 
 #[cfg(test)]
@@ -66,6 +77,13 @@ mod tests {
     use pandaport_api::v1::{FieldPair, Identifier, Mapping, NotSuggested, SuggestedPair, SuggestionConfidence};
 
     use super::*;
+
+    #[test]
+    fn an_id_is_one_word_for_a_shell() {
+        assert_eq!(quoted("01HW_9-a"), "01HW_9-a");
+        assert_eq!(quoted("a; b"), "'a; b'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+    }
 
     #[test]
     fn a_suggestion_ends_with_the_command_that_creates_it() {
