@@ -22,7 +22,7 @@ fn tests_of(line: &str) -> Vec<&str> {
 
 fn code(root: &Path) -> String {
     let mut code = String::new();
-    for folder in ["crates", "services", "tests"] {
+    for folder in ["proto", "crates", "services", "tests"] {
         sources(&root.join(folder), &mut code);
     }
     code
@@ -44,7 +44,7 @@ fn every_threat_names_a_test_that_is_there() {
     let page = std::fs::read_to_string(root.join("docs/security.md")).expect("the page");
     let (_, table) = page.split_once("| threat | answer | test |").expect("the table of threats");
     let threats: Vec<&str> = table.lines().filter(|it| it.starts_with("| ")).collect();
-    assert!(threats.len() > 20, "{} threats", threats.len());
+    assert!(threats.len() >= 20, "{} threats", threats.len());
     assert_tests_are_there(&threats, &code(&root));
 }
 
