@@ -50,8 +50,12 @@ impl Claims {
 
     /// The role that a claim names; of several the one that may most. What is no role of ours is somebody else's.
     pub(crate) fn role(&self, claim: &str) -> Option<Role> {
-        let texts = texts(self.get(claim));
-        texts.into_iter().flat_map(str::split_whitespace).filter_map(|it| it.parse().ok()).max()
+        // A text holds several, as `scope` does. An item of a list is one name, also if there are spaces in it.
+        let names = match self.get(claim) {
+            Some(Value::String(text)) => text.split_whitespace().collect(),
+            other => texts(other),
+        };
+        names.into_iter().filter_map(|it| it.parse().ok()).max()
     }
 
     /// A claim by its name or, where none is called so, by the names on the way to it with dots between them.
@@ -162,6 +166,7 @@ mod tests {
     #[case(json!({"https://example.org/roles": ["viewer"]}), "https://example.org/roles", Some(Role::Viewer))]
     #[case(json!({"pandaport_roles": ["Admin", "administrator", 1]}), "pandaport_roles", None)]
     #[case(json!({"roles": ["admin"]}), "pandaport_roles", None)]
+    #[case(json!({"groups": ["billing admin"]}), "groups", None)]
     fn a_role_stands_in_the_claim_that_was_set(#[case] claims: Value, #[case] claim: &str, #[case] role: Option<Role>) {
         let Value::Object(claims) = claims else { panic!("no object") };
         assert_eq!(Claims(claims).role(claim), role);

@@ -86,6 +86,10 @@ impl Fetched {
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .user_agent("pandaport");
+        if from.url.scheme() == "http" {
+            // On this machine: what is sent in the clear goes through nobody's proxy.
+            client = client.no_proxy();
+        }
         if let Some(path) = &from.ca {
             let file = Named::new(CA, path.clone());
             let authorities = reqwest::Certificate::from_pem_bundle(&file.read()?)
@@ -116,18 +120,28 @@ impl Fetched {
     }
 
     /// See [`crate::jwks::Keys::find`].
-    pub(crate) async fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<Vec<DecodingKey>, KeysAway> {
+    pub(crate) async fn find(
+        self: &Arc<Self>,
+        kid: Option<&str>,
+        algorithm: Algorithm,
+    ) -> Result<Vec<DecodingKey>, KeysAway> {
         let look = || self.current().map(|keys| keys.find(kid, algorithm));
         if let Some(found) = look().filter(|found| !found.is_empty()) {
             return Ok(found);
         }
-        let mut tried = self.tried.lock().await;
-        let pause = if self.current().is_some() { UNKNOWN_KEY_EVERY } else { EVERY_WITHOUT };
-        // Who waited behind another's fetch finds what that one found.
-        if tried.is_none_or(|at| at.elapsed() >= pause) {
-            self.fetch(&mut tried).await;
+        // On a task of its own: a caller that gives up must neither end the fetch nor leave the next one free to begin another.
+        let fetching = Arc::clone(self);
+        let fetched = tokio::spawn(async move {
+            let mut tried = fetching.tried.lock().await;
+            let pause = if fetching.current().is_some() { UNKNOWN_KEY_EVERY } else { EVERY_WITHOUT };
+            // Who waited behind another's fetch finds what that one found.
+            if tried.is_none_or(|at| at.elapsed() >= pause) {
+                fetching.fetch(&mut tried).await;
+            }
+        });
+        if fetched.await.is_err() {
+            return Err(KeysAway);
         }
-        drop(tried);
         look().ok_or(KeysAway)
     }
 
@@ -231,12 +245,12 @@ mod tests {
         }
     }
 
-    fn fetched(url: &str) -> Fetched {
+    fn fetched(url: &str) -> Arc<Fetched> {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        Fetched::new(KeysUrl::new(url, None, None).unwrap()).unwrap()
+        Arc::new(Fetched::new(KeysUrl::new(url, None, None).unwrap()).unwrap())
     }
 
-    async fn knows(fetched: &Fetched, kid: &str) -> Option<bool> {
+    async fn knows(fetched: &Arc<Fetched>, kid: &str) -> Option<bool> {
         fetched.find(Some(kid), Algorithm::ES256).await.ok().map(|found| !found.is_empty())
     }
 
@@ -258,6 +272,19 @@ mod tests {
         assert_eq!(knows(&keys, "new").await, Some(true));
         assert_eq!(knows(&keys, "old").await, Some(false));
         assert_eq!(issuer.asked(), 2);
+    }
+
+    #[tokio::test]
+    async fn callers_that_give_up_do_not_make_it_ask_for_each_of_them() {
+        let key = SigningKey::new("k");
+        let issuer = Issuer::default();
+        issuer.has(&[&key]);
+        let keys = fetched(&format!("{}/keys", issuer.start().await));
+        for _ in 0..20 {
+            let _ = tokio::time::timeout(Duration::from_millis(2), knows(&keys, "made up")).await;
+        }
+        assert_eq!(knows(&keys, "k").await, Some(true));
+        assert_eq!(issuer.asked(), 1);
     }
 
     #[tokio::test]
@@ -299,7 +326,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "first\n").unwrap();
         let url = format!("{}/keys", issuer.start().await);
-        let keys = Fetched::new(KeysUrl::new(&url, None, Some(file.path().to_owned())).unwrap()).unwrap();
+        let keys = Arc::new(Fetched::new(KeysUrl::new(&url, None, Some(file.path().to_owned())).unwrap()).unwrap());
         for token in ["first", "second"] {
             std::fs::write(file.path(), format!("{token}\n")).unwrap();
             *keys.tried.lock().await = None;

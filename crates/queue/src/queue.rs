@@ -80,7 +80,8 @@ impl Queue {
         let sql = tx.sql(
             "SELECT COUNT(*) FROM river_job WHERE kind = $1 AND JOB_OF($2) \
                AND (state IN ('available', 'scheduled', 'retryable', 'pending') AND MICROS(scheduled_at) <= MICROS('now') + $3 \
-                 OR state = 'running' AND MICROS(attempted_at) > MICROS('now') - $3)",
+                 OR state = 'running' AND MICROS(attempted_at) > MICROS('now') - $3 \
+                    AND MICROS(attempted_at) < MICROS('now') + 60000000)",
         );
         let there: i64 = on_tx!(&mut *tx, conn => sqlx::query_scalar(sql)
             .bind(SyncJob::KIND).bind(behind.sync_id.to_string())

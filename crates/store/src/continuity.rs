@@ -27,6 +27,15 @@ pub async fn beat(store: &Store) -> Result<()> {
     Ok(())
 }
 
+/// The stretch of work that it is now: what the next word makes it, if nobody has said anything for too long. Whoever works
+/// on without a break of its own, while the database was put back under it, must not be quicker than that word.
+pub(crate) async fn present(tx: &mut Tx) -> Result<i64> {
+    let sql = tx.sql(
+        "SELECT stretch + CASE WHEN beat_time < MICROS('now') - $1 THEN 1 ELSE 0 END FROM continuity WHERE one = 1",
+    );
+    Ok(on_tx!(tx, conn => sqlx::query_scalar(sql).bind(micros(SILENCE)).fetch_one(conn).await)?)
+}
+
 /// Another stretch of work begins, whenever the last word was.
 ///
 /// # Errors

@@ -35,7 +35,8 @@ pub async fn prune(store: &Store, before: Micros, rows: u32) -> Result<Pruned> {
     // One that is locked is being dropped by another process, or just now taken as a plan.
     let old = tx.sql(
         "SELECT s.sync_id FROM syncs s
-         WHERE s.end_time < $1 AND s.state NOT IN ('QUEUED', 'RUNNING', 'WAITING') AND NOT s.leftovers
+         WHERE s.end_time < $1 AND s.state NOT IN ('QUEUED', 'RUNNING', 'WAITING')
+           AND NOT EXISTS (SELECT 1 FROM leftovers l WHERE l.sync_id = s.sync_id)
            AND NOT EXISTS (SELECT 1 FROM mappings m WHERE m.mapping_id = s.mapping_id AND m.last_sync_id = s.sync_id)
            AND NOT EXISTS (SELECT 1 FROM syncs p WHERE p.plan_of = s.sync_id)
          ORDER BY s.end_time LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED",
@@ -75,6 +76,13 @@ pub(crate) async fn drop_rows(tx: &mut Tx, sync: SyncId, most: u64) -> Result<u6
              SELECT device_id FROM sync_records WHERE sync_id = $1 ORDER BY device_id LIMIT $2)",
         "DELETE FROM kept_records WHERE sync_id = $1 AND device_id IN (
              SELECT device_id FROM kept_records WHERE sync_id = $1 ORDER BY device_id LIMIT $2)",
+        // These go with a sync's end, but not with that of a deleted mapping.
+        "DELETE FROM dry_run_seen WHERE sync_id = $1 AND device_id IN (
+             SELECT device_id FROM dry_run_seen WHERE sync_id = $1 ORDER BY device_id LIMIT $2)",
+        "DELETE FROM dry_run_moves WHERE sync_id = $1 AND device_id IN (
+             SELECT device_id FROM dry_run_moves WHERE sync_id = $1 ORDER BY device_id LIMIT $2)",
+        "DELETE FROM sync_users WHERE sync_id = $1 AND user_id IN (
+             SELECT user_id FROM sync_users WHERE sync_id = $1 ORDER BY user_id LIMIT $2)",
         "DELETE FROM brake_items WHERE sync_id = $1 AND (kind, device_id, column_id) IN (
              SELECT kind, device_id, column_id FROM brake_items WHERE sync_id = $1
              ORDER BY kind, device_id, column_id LIMIT $2)",

@@ -10,6 +10,9 @@ const REMEMBERED_FOR: Duration = Duration::from_secs(24 * 3600);
 /// A process that said nothing for so long is not at work any more. It speaks every ten seconds.
 pub const SILENCE: Duration = Duration::from_secs(60);
 
+/// The version of the schema from which on there is a list of processes.
+pub const SINCE_SCHEMA: i64 = 7;
+
 /// A process, and the program that it runs.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct Process {

@@ -13,7 +13,7 @@ use crate::dialect::Dialect;
 use crate::{Pool, Result, Store, StoreError, Tx};
 
 /// Every table that is moved, each behind those that its rows refer to.
-pub const TABLES: [&str; 21] = [
+pub const TABLES: [&str; 22] = [
     "connections",
     "mappings",
     "mapping_revisions",
@@ -35,6 +35,7 @@ pub const TABLES: [&str; 21] = [
     "alert_targets",
     "alerts",
     "audit_events",
+    "leftovers",
 ];
 /// Ours too, but about the processes on a database, and its schema: they stay where they are.
 pub const LEFT: [&str; 8] = [
@@ -87,6 +88,10 @@ pub async fn copy(source: &Store, tx: &mut Tx) -> Result<Vec<Moved>> {
         }
         moved.push(Moved { table, rows: sent.rows });
     }
+    // The stretches of work there are counted anew, and say nothing of those here: what was about to be created is looked up.
+    sqlx::query("UPDATE syncs SET stretch = NULL WHERE state IN ('QUEUED', 'RUNNING', 'WAITING')")
+        .execute(&mut **target)
+        .await?;
     Ok(moved)
 }
 

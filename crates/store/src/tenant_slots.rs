@@ -13,6 +13,9 @@ const COUNTED_ON: Duration = Duration::from_secs(10);
 /// That is written down anew when there is less of it left.
 const RENEWED_AT: Duration = Duration::from_secs(2);
 
+/// How far the clocks of two workers may differ.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(60);
+
 /// A sync whose slice is to begin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
@@ -49,6 +52,8 @@ struct Standing {
     held_by_this: i64,
     ahead: i64,
     until_time: Option<Micros>,
+    /// Slots that expire later than any of ours can.
+    astray: i64,
 }
 
 /// Those that go before the candidate. `$1`: its tenant; `$2`: its sync; `$3`: now; `$4`: its urgency.
@@ -72,7 +77,14 @@ pub async fn take(store: &Store, candidate: &Candidate, slots: usize, now: Micro
     let holder = Uuid::new_v4();
     let numbers = row_list((0..slots).map(|slot| (slot,)));
     let all = i64::try_from(slots).unwrap_or(i64::MAX);
-    let mut standing = standing(store, candidate, now).await?;
+    let latest = now.plus(life + CLOCKS_DIFFER);
+    let mut standing = standing(store, candidate, now, latest).await?;
+    if standing.astray > 0 {
+        // A clock that was far ahead took them, and is right again, or its worker is gone: they would not expire for as long.
+        on_write!(store, pool => sqlx::query("DELETE FROM tenant_slots WHERE tenant = $1 AND expire_time > $2")
+            .bind(tenant).bind(latest).execute(pool).await.map(|_| ()))?;
+        standing = self::standing(store, candidate, now, latest).await?;
+    }
     // Others may take the same slot in the same moment: then this one tries another, and gives up once all are taken.
     for _ in 0..slots {
         if standing.held_by_this > 0 {
@@ -103,7 +115,7 @@ pub async fn take(store: &Store, candidate: &Candidate, slots: usize, now: Micro
             }
             return Ok(Turn::Now(TenantSlot { tenant: tenant.clone(), slot, holder }));
         }
-        standing = self::standing(store, candidate, now).await?;
+        standing = self::standing(store, candidate, now, latest).await?;
     }
     wait(store, candidate, &standing, now).await
 }
@@ -133,13 +145,15 @@ fn pause(ahead: i64) -> Duration {
     MOST.min(FRONT + EACH * u32::try_from(ahead).unwrap_or(u32::MAX).min(1_000))
 }
 
-async fn standing(store: &Store, candidate: &Candidate, now: Micros) -> Result<Standing> {
+async fn standing(store: &Store, candidate: &Candidate, now: Micros, latest: Micros) -> Result<Standing> {
     Ok(on_read!(store, pool => sqlx::query_as::<_, Standing>(concat!(
         "SELECT (SELECT COUNT(*) FROM tenant_slots WHERE tenant = $1 AND expire_time > $3) AS held, \
            (SELECT COUNT(*) FROM tenant_slots WHERE tenant = $1 AND expire_time > $3 AND sync_id = $2) AS held_by_this, ",
         ahead!(), " AS ahead, \
-           (SELECT until_time FROM slot_waits WHERE tenant = $1 AND sync_id = $2) AS until_time"))
-        .bind(&candidate.tenant).bind(candidate.sync_id).bind(now).bind(candidate.urgency).fetch_one(pool).await)?)
+           (SELECT until_time FROM slot_waits WHERE tenant = $1 AND sync_id = $2) AS until_time, \
+           (SELECT COUNT(*) FROM tenant_slots WHERE tenant = $1 AND expire_time > $5) AS astray"))
+        .bind(&candidate.tenant).bind(candidate.sync_id).bind(now).bind(candidate.urgency).bind(latest)
+        .fetch_one(pool).await)?)
 }
 
 /// It waits no longer; and whoever of its tenant is not counted on any more is forgotten.

@@ -90,7 +90,7 @@ impl Audited {
             return;
         }
         // Nobody waits for a database that is just told to be away, or adds to what is too much already.
-        if code == Code::Unavailable || event.reason == reason::TOO_MANY_CALLS {
+        if code == Code::Unavailable && event.reason.is_empty() || event.reason == reason::TOO_MANY_CALLS {
             return;
         }
         if let Err(error) = store.in_time(Duration::ZERO, audit::insert(store, &event)).await {

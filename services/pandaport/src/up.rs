@@ -167,7 +167,8 @@ impl Up {
 /// On a server, workers and control planes may be at work, whose jobs and slots would be taken away under them. Another
 /// `pandaport up` has ended, as its claim is free.
 async fn refuse_others(store: &Store) -> Result<(), Error> {
-    if store.sqlite_path().is_some() || store.schema_version().await.map_err(anyhow::Error::new)? == 0 {
+    let there = store.schema_version().await.map_err(anyhow::Error::new)?;
+    if store.sqlite_path().is_some() || there < processes::SINCE_SCHEMA {
         return Ok(());
     }
     let now = store.time().await.map_err(anyhow::Error::new)?;

@@ -26,8 +26,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(crate) async fn run(deps: Deps, shutdown: CancellationToken) {
     while shutdown.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
         let forget = async {
-            drop_leftovers(&deps).await?;
-            prune(&deps).await
+            let (left, old) = (drop_leftovers(&deps).await, prune(&deps).await);
+            left.and(old)
         };
         if let Some(Err(error)) = shutdown.run_until_cancelled(forget).await {
             tracing::warn!(%error, "what is old or deleted could not be dropped; it is tried again in a minute");

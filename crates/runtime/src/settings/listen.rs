@@ -70,6 +70,21 @@ pub enum TlsBy {
 }
 
 impl ListenSettings {
+    /// For whoever reaches this address, whatever the environment says.
+    #[must_use]
+    pub fn open(grpc_listen: SocketAddr) -> Self {
+        Self {
+            grpc_listen,
+            auth: Auth::NONE,
+            tls: TlsBy::Required,
+            tls_cert: None,
+            tls_key: None,
+            tls_client_ca: None,
+            jwt: JwtSettings::default(),
+            policy_file: None,
+        }
+    }
+
     /// Where to serve gRPC, once it is clear that the settings go together.
     ///
     /// # Errors

@@ -13,9 +13,12 @@ INSERT INTO continuity (one, stretch, beat_time, upkeep_time) VALUES (1, 1, 0, 0
 
 -- The stretch of work that the sync's last slice belongs to.
 ALTER TABLE syncs ADD COLUMN stretch BIGINT;
--- It ended, and what it kept on its way is still to be dropped.
-ALTER TABLE syncs ADD COLUMN leftovers BOOLEAN NOT NULL DEFAULT FALSE;
-CREATE INDEX syncs_leftovers ON syncs (end_time) WHERE leftovers;
+-- Syncs that ended and kept more on their way than goes with their end. A table of their own: to build an index over all syncs
+-- would keep everybody waiting.
+CREATE TABLE leftovers (
+    sync_id      UUID NOT NULL PRIMARY KEY,
+    after_device TEXT COLLATE "C" NOT NULL -- its records up to this one are cleaned up
+);
 
 -- Syncs that a worker had in hand, and no slot for.
 CREATE TABLE slot_waits (

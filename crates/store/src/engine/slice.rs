@@ -3,7 +3,7 @@
 use super::leftovers;
 use crate::dialect::{on_read, on_tx};
 use crate::syncs::TriggerKind;
-use crate::{ConnectionId, MappingId, Micros, Result, Store, StoreError, SyncId, Tenant, Tx, health};
+use crate::{ConnectionId, MappingId, Micros, Result, Store, StoreError, SyncId, Tenant, Tx, continuity, health};
 
 /// What every write of a slice must carry: it holds only while the sync's fence is this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,19 +166,19 @@ impl Store {
     /// [`StoreError::Unavailable`].
     pub async fn begin_slice(&self, sync_id: SyncId, now: Micros, next_slice_time: Micros) -> Result<Option<Slice>> {
         let mut tx = self.begin_write().await?;
-        let sql = tx.sql(
-            "SELECT fence > 0 AND (stretch IS NULL OR stretch <> (SELECT stretch FROM continuity)) \
-             FROM syncs WHERE sync_id = $1 FOR NO KEY UPDATE",
-        );
-        let after_a_break: Option<bool> =
-            on_tx!(&mut tx, conn => sqlx::query_scalar(sql).bind(sync_id).fetch_optional(conn).await)?;
+        let sql = tx.sql("SELECT fence, stretch FROM syncs WHERE sync_id = $1 FOR NO KEY UPDATE");
+        let before: Option<(i64, Option<i64>)> =
+            on_tx!(&mut tx, conn => sqlx::query_as(sql).bind(sync_id).fetch_optional(conn).await)?;
+        // Read once: what is compared is what is written down.
+        let stretch = continuity::present(&mut tx).await?;
+        let is_after_a_break = before.is_some_and(|(fence, last)| fence > 0 && last != Some(stretch));
         let fence: Option<(i64,)> = on_tx!(&mut tx, conn => sqlx::query_as(
             "UPDATE syncs SET fence = fence + 1, state = 'RUNNING', wait_reason = NULL, wait_message = NULL, wait_until = NULL,
                     start_time = COALESCE(start_time, $2), next_slice_time = $3,
-                    stretch = (SELECT stretch FROM continuity)
+                    stretch = $4
              WHERE sync_id = $1 AND state IN ('QUEUED', 'RUNNING', 'WAITING')
              RETURNING fence",
-        ).bind(sync_id).bind(now).bind(next_slice_time).fetch_optional(conn).await)?;
+        ).bind(sync_id).bind(now).bind(next_slice_time).bind(stretch).fetch_optional(conn).await)?;
         let Some((fence,)) = fence else { return Ok(None) };
         on_tx!(&mut tx, conn => sqlx::query("UPDATE brake_items SET step = 1 WHERE sync_id = $1 AND step = 3")
             .bind(sync_id).execute(conn).await.map(|_| ()))?;
@@ -186,7 +186,7 @@ impl Store {
             on_tx!(&mut tx, conn => sqlx::query("UPDATE sync_records SET step = $3 WHERE sync_id = $1 AND step = $2")
                 .bind(sync_id).bind(from).bind(to).execute(conn).await.map(|_| ()))?;
         }
-        if after_a_break == Some(true) {
+        if is_after_a_break {
             on_tx!(&mut tx, conn => sqlx::query(
                 "UPDATE sync_records SET step = 0, found = NULL
                  WHERE sync_id = $1 AND step IN (1, 2, 6) AND identifier IS NOT NULL AND (step <> 1 OR found IS NOT NULL)")

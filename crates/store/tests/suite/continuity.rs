@@ -61,6 +61,23 @@ async fn after_a_break_it_is_looked_up_again_once() {
     assert_eq!(step(&site).await, 2, "once is enough");
 }
 
+/// The database is put back under workers that go on: a slice may come before the next word.
+#[tokio::test]
+async fn a_slice_that_is_quicker_than_the_next_word_looks_up_again_too() {
+    let site = site().await;
+    let sync = site.sync(&site.mapping().await, START).await;
+    continuity::beat(&site.store).await.unwrap();
+    slice(&site, sync.sync_id, START).await;
+    to_be_created(&site, sync.sync_id).await;
+    site.sql("UPDATE continuity SET beat_time = beat_time - 61000000").await;
+    slice(&site, sync.sync_id, after(10)).await;
+    assert_eq!(step(&site).await, 0);
+    site.sql("UPDATE sync_records SET step = 2, found = '[]'").await;
+    continuity::beat(&site.store).await.unwrap();
+    slice(&site, sync.sync_id, after(20)).await;
+    assert_eq!(step(&site).await, 2, "it is the stretch that the word begins");
+}
+
 #[tokio::test]
 async fn whoever_restored_a_backup_can_say_so() {
     let site = site().await;
@@ -138,7 +155,8 @@ async fn what_a_large_sync_kept_goes_in_batches_after_its_end() {
             assert_eq!(of, sync.sync_id);
             batches += 1;
         }
-        assert_eq!((left(&site).await, batches), (0, 4));
+        assert_eq!(left(&site).await, 0);
+        assert!((4..=7).contains(&batches), "{batches} batches");
         let records: i64 = scalar(&site.store, "SELECT COUNT(*) FROM sync_records").await;
         assert_eq!(records, 12 * 1_024, "what it says of its devices stays");
     }

@@ -15,7 +15,7 @@ const GROWING: [&str; 9] =
 /// Those of them that have rows for each device.
 const OF_DEVICES: [&str; 5] = ["sync_records", "links", "link_values", "intents", "brake_items"];
 /// Indexes that hold only what is active, and so stay small.
-const SMALL: [&str; 4] = ["syncs_lost", "syncs_one_active", "syncs_leftovers", "alerts_due"];
+const SMALL: [&str; 3] = ["syncs_lost", "syncs_one_active", "alerts_due"];
 
 /// What a slice does for each batch must cost a batch. A statement that asks for the records at a step and walks all records
 /// of its sync makes an import's time grow with the square of its size.

@@ -97,6 +97,17 @@ async fn a_free_slot_is_for_who_is_urgent_and_then_for_who_has_waited_for_longes
 }
 
 #[tokio::test]
+async fn a_slot_that_was_taken_by_a_clock_far_ahead_is_free_once_the_clock_is_right() {
+    let site = site().await;
+    let lost = candidate("one", sync());
+    assert!(slot(turn(&site.store, &lost, after(3_600)).await).is_some());
+    assert!(slot(turn(&site.store, &lost, START).await).is_some());
+    // One that is a little ahead is believed.
+    assert!(take(&site.store, "one", sync(), after(40)).await.is_some());
+    assert_eq!(take(&site.store, "one", sync(), START).await, None);
+}
+
+#[tokio::test]
 async fn who_does_not_ask_any_more_is_not_waited_for() {
     let site = site().await;
     let first = take(&site.store, "one", sync(), START).await.unwrap();

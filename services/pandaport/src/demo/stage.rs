@@ -6,6 +6,7 @@ use std::time::Instant;
 use anyhow::Context as _;
 use clap::Parser;
 use pandaport_runtime::Shutdown;
+use pandaport_runtime::settings::ListenSettings;
 use pandaport_sandbox::{Faults, FleetSpec, Ready, Sandbox, SandboxConfig};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -52,9 +53,10 @@ impl Stage {
         let folder = tempfile::tempdir().context("a temporary folder can't be made")?;
         let began = Instant::now();
         let shutdown = Shutdown::by_hand();
-        let flags = up_flags(&folder, ready, grpc_listen(args.keep).await, limits_off);
-        let mut flags = Flags::try_parse_from(flags).context("the demo's own settings")?;
+        let mut flags =
+            Flags::try_parse_from(up_flags(&folder, ready, limits_off)).context("the demo's own settings")?;
         flags.up.common.database.forget_server();
+        flags.up.listen = ListenSettings::open(grpc_listen(args.keep).await);
         let up = Box::pin(Up::start(&flags.up, &shutdown, &mut Steps::silent())).await?;
         let took = format!("ready in {}", length(began.elapsed()));
         done(console, "Pandaport", &format!("http://{}", up.grpc), &took)?;
@@ -104,14 +106,12 @@ fn sandbox_config(devices: u32, limits_off: bool) -> SandboxConfig {
 }
 
 /// Every flag is given, so that no variable of the environment changes the demo; but for those of a server, which a file has
-/// no use for.
-fn up_flags(folder: &TempDir, ready: &Ready, grpc: SocketAddr, limits_off: bool) -> Vec<String> {
+/// no use for, and those of the listener, which is set by itself.
+fn up_flags(folder: &TempDir, ready: &Ready, limits_off: bool) -> Vec<String> {
     let host = |url: &str| url.trim_start_matches("http://").to_owned();
     let (kandji_budget, asset_panda_budget) = if limits_off { ("off", "off") } else { ("10000/1h,50/1s", "400/3m") };
     let flags = [
         ("database-url", format!("sqlite://{}", folder.path().join("pandaport.db").display())),
-        ("grpc-listen", grpc.to_string()),
-        ("auth", "none".to_owned()),
         ("admin-listen", "127.0.0.1:0".to_owned()),
         ("allowed-hosts", format!("{},{}", host(&ready.kandji_url), host(&ready.asset_panda_url))),
         ("kandji-budget", kandji_budget.to_owned()),
@@ -126,6 +126,7 @@ fn up_flags(folder: &TempDir, ready: &Ready, grpc: SocketAddr, limits_off: bool)
         ("settle", "5s,30s,120s".to_owned()),
         ("outage-limit", "24h".to_owned()),
         ("history-retention", "90d".to_owned()),
+        ("audit-retention", "366d".to_owned()),
     ];
     let flags = flags.into_iter().map(|(name, value)| format!("--{name}={value}"));
     std::iter::once("up".to_owned()).chain(flags).collect()
@@ -146,7 +147,7 @@ fn done(console: &mut Console, what: &str, url: &str, how: &str) -> Result<(), E
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
+    use clap::{Args as _, CommandFactory as _};
     use pandaport_runtime::settings::DatabaseSettings;
 
     use super::*;
@@ -166,9 +167,15 @@ mod tests {
             columns: std::collections::BTreeMap::new(),
             pid: 0,
         };
-        let given = up_flags(&folder, &ready, SocketAddr::from(([127, 0, 0, 1], 0)), false);
+        let given = up_flags(&folder, &ready, false);
         assert!(Flags::try_parse_from(&given).is_ok());
+        let listener = ListenSettings::augment_args(clap::Command::new("listener"));
+        let of_listener: Vec<_> = listener.get_arguments().filter_map(|it| it.get_env()).collect();
+        assert!(of_listener.iter().any(|it| *it == "PANDAPORT_AUTH"));
         for arg in Flags::command().get_arguments() {
+            if arg.get_env().is_some_and(|it| of_listener.contains(&it)) {
+                continue;
+            }
             let Some(name) = arg.get_env().map(|it| it.to_string_lossy()) else { continue };
             let flag = format!("--{}=", arg.get_long().unwrap_or_default());
             // Logs and traces are the environment's to say.

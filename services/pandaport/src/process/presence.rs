@@ -61,7 +61,11 @@ async fn say(store: Store, process: Process, shutdown: Shutdown) {
         every.tick().await;
         if let Err(error) = store.in_time(Duration::ZERO, beat(&store, &process)).await {
             tracing::debug!(%error, "this process could not say that it is at work");
-        } else if !store.is_readable().await {
+        } else if !store
+            .in_time(Duration::ZERO, async { Ok::<_, StoreError>(store.is_readable().await) })
+            .await
+            .unwrap_or(true)
+        {
             tracing::error!(
                 "the database was migrated to a schema that this version can't work on: it stops; run the newer version"
             );
