@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::harness::installation::{Installation, Serving};
+use crate::harness::process::without_own_settings;
 use crate::harness::sandbox::Sandbox;
 
 const POLICY: &str = r#"
@@ -84,6 +85,7 @@ impl Locked {
         let port = self.up.grpc.rsplit(':').next().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_pandaport"));
         command.args(words.split(' ')).env("PANDAPORT_ENDPOINT", format!("https://localhost:{port}"));
+        without_own_settings(command.as_std_mut());
         command.current_dir(self.folder()).output().await.expect("the program starts")
     }
 
@@ -154,6 +156,7 @@ async fn a_setting_that_can_not_be_used_is_named_at_the_start() {
     ] {
         let installation = Installation::new(&sandbox).with(setting, value);
         let mut command = installation.command(env!("CARGO_BIN_EXE_pandaport"));
+        without_own_settings(&mut command);
         let output = command.arg("up").current_dir(installation.path()).output().unwrap();
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{text}");

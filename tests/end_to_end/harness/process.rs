@@ -22,21 +22,11 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts a program of the workspace. Its output goes to `<name>.log` in `dir`, after what is there already.
-    ///
-    /// The environment of the test reaches it, but for settings of Pandaport and of telemetry.
     pub(crate) fn start(name: &str, mut command: Command, dir: &Path) -> Self {
         let log = dir.join(format!("{name}.log"));
         let out = append(&log);
         let err = out.try_clone().expect("a file can be written through two handles");
-        for (key, _) in std::env::vars_os() {
-            let key = key.to_string_lossy().into_owned();
-            if key.starts_with("PANDAPORT_") || key.starts_with("OTEL_") || key == "RUST_LOG" {
-                // What the test itself set on the command stays.
-                if !command.get_envs().any(|(set, _)| set.to_string_lossy() == key) {
-                    command.env_remove(key);
-                }
-            }
-        }
+        without_own_settings(&mut command);
         let child = command
             .current_dir(dir)
             .stdin(Stdio::null())
@@ -89,6 +79,19 @@ impl Drop for Process {
             let lines: Vec<&str> = log.lines().collect();
             let from = lines.len().saturating_sub(LINES_SHOWN);
             eprintln!("--- the last of {}'s log:\n{}\n---", self.name, lines[from..].join("\n"));
+        }
+    }
+}
+
+/// The environment of the test reaches a program, but for settings of Pandaport and of telemetry that are not the command's own.
+pub(crate) fn without_own_settings(command: &mut Command) {
+    for (key, _) in std::env::vars_os() {
+        let key = key.to_string_lossy().into_owned();
+        if key.starts_with("PANDAPORT_") || key.starts_with("OTEL_") || key == "RUST_LOG" {
+            // What the test itself set on the command stays.
+            if !command.get_envs().any(|(set, _)| set.to_string_lossy() == key) {
+                command.env_remove(key);
+            }
         }
     }
 }
