@@ -2,6 +2,7 @@
 //! the writer.
 
 use crate::dialect::{on_tx, on_write};
+use crate::engine::leftovers::LISTS;
 use crate::{Micros, Result, Store, SyncId, Tx};
 
 /// Syncs taken up in one batch.
@@ -70,33 +71,11 @@ pub async fn prune(store: &Store, before: Micros, rows: u32) -> Result<Pruned> {
 
 /// Drops at most `most` rows that belong to a sync. Fewer than `most`: none is left.
 pub(crate) async fn drop_rows(tx: &mut Tx, sync: SyncId, most: u64) -> Result<u64> {
+    const RECORDS: &str = "DELETE FROM sync_records WHERE sync_id = $1 AND device_id IN (
+         SELECT device_id FROM sync_records WHERE sync_id = $1 ORDER BY device_id LIMIT $2)";
     let mut dropped = 0;
-    for sql in [
-        "DELETE FROM sync_records WHERE sync_id = $1 AND device_id IN (
-             SELECT device_id FROM sync_records WHERE sync_id = $1 ORDER BY device_id LIMIT $2)",
-        "DELETE FROM kept_records WHERE sync_id = $1 AND device_id IN (
-             SELECT device_id FROM kept_records WHERE sync_id = $1 ORDER BY device_id LIMIT $2)",
-        // These go with a sync's end, but not with that of a deleted mapping.
-        "DELETE FROM dry_run_seen WHERE sync_id = $1 AND device_id IN (
-             SELECT device_id FROM dry_run_seen WHERE sync_id = $1 ORDER BY device_id LIMIT $2)",
-        "DELETE FROM dry_run_moves WHERE sync_id = $1 AND device_id IN (
-             SELECT device_id FROM dry_run_moves WHERE sync_id = $1 ORDER BY device_id LIMIT $2)",
-        "DELETE FROM sync_users WHERE sync_id = $1 AND user_id IN (
-             SELECT user_id FROM sync_users WHERE sync_id = $1 ORDER BY user_id LIMIT $2)",
-        "DELETE FROM brake_items WHERE sync_id = $1 AND (kind, device_id, column_id) IN (
-             SELECT kind, device_id, column_id FROM brake_items WHERE sync_id = $1
-             ORDER BY kind, device_id, column_id LIMIT $2)",
-        "DELETE FROM approved_changes WHERE sync_id = $1 AND (kind, device_id, column_id) IN (
-             SELECT kind, device_id, column_id FROM approved_changes WHERE sync_id = $1
-             ORDER BY kind, device_id, column_id LIMIT $2)",
-        // Of a sync that came to its end these are gone; one that was cut off may have left some.
-        "DELETE FROM dry_run_seen WHERE sync_id = $1 AND device_id IN (
-             SELECT device_id FROM dry_run_seen WHERE sync_id = $1 ORDER BY device_id LIMIT $2)",
-        "DELETE FROM dry_run_moves WHERE sync_id = $1 AND device_id IN (
-             SELECT device_id FROM dry_run_moves WHERE sync_id = $1 ORDER BY device_id LIMIT $2)",
-        "DELETE FROM sync_users WHERE sync_id = $1 AND user_id IN (
-             SELECT user_id FROM sync_users WHERE sync_id = $1 ORDER BY user_id LIMIT $2)",
-    ] {
+    // The lists go with a sync's end; one that was cut off, or whose mapping was deleted, may have left some.
+    for sql in std::iter::once(RECORDS).chain(LISTS) {
         let room = i64::try_from(most.saturating_sub(dropped)).unwrap_or(i64::MAX);
         dropped +=
             on_tx!(&mut *tx, conn => sqlx::query(sql).bind(sync).bind(room).execute(conn).await?.rows_affected());

@@ -9,7 +9,8 @@ use crate::{Result, Store, SyncId, Tx};
 /// Rows of each kind that go with the end of a sync.
 const AT_ITS_END: u32 = 5_000;
 
-const LISTS: [&str; 6] = [
+/// What a sync keeps beside its records. `$1`: the sync; `$2`: the most rows.
+pub(crate) const LISTS: [&str; 6] = [
     "DELETE FROM kept_records WHERE sync_id = $1 AND device_id IN (
          SELECT device_id FROM kept_records WHERE sync_id = $1 ORDER BY device_id LIMIT $2)",
     "DELETE FROM dry_run_seen WHERE sync_id = $1 AND device_id IN (
